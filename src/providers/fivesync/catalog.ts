@@ -23,16 +23,24 @@ const pollShare = 0.1;
 /** Poll interval while the plan is unknown, ms. */
 const defaultPollMs = 60_000;
 const shortestPollMs = 5000;
+/** A poll that took many requests puts the next one off by at most this, ms: what the smallest plan waits anyway. */
+const longestPutOffMs = 600_000;
+/** Pages of the feed that one poll reads, however small the account. */
+const feedPages = 20;
 const hourMs = 3600_000;
 /** Each poll's `since` goes back by this time, ms: the clocks of the server's machines differ, and its feed may lag. */
 const overlapMs = 120_000;
 /** The same if the server sends no Date header, ms: then we use our own clock, which may be wrong. */
 const blindOverlapMs = 15 * 60_000;
 
-/** Ms between two polls. Starter (60 an hour): 10 minutes; Plus (600): 1 minute; Business (6,000): 6 seconds. Pure. */
-export function pollInterval(limit: RateLimit | null): number {
-  if (limit === null || limit.limit <= 0) return defaultPollMs;
-  return Math.min(hourMs, Math.max(shortestPollMs, hourMs / (limit.limit * pollShare)));
+/**
+ * Ms after a poll that took this many requests. After one: Starter (60 an hour) 10 minutes; Plus (600) 1 minute; Business
+ * (6,000) 6 seconds. Pure.
+ */
+export function pollInterval(limit: RateLimit | null, requests: number): number {
+  const each = limit === null || limit.limit <= 0 ? defaultPollMs : hourMs / (limit.limit * pollShare);
+  const paid = Math.min(each * Math.max(1, requests), Math.max(each, longestPutOffMs));
+  return Math.min(hourMs, Math.max(shortestPollMs, paid));
 }
 
 /** If an incomplete list lacks up to this many known files, each of them is looked up. */
@@ -57,6 +65,8 @@ export class Catalog {
   #crawledUntil = Number.NEGATIVE_INFINITY;
   /** Time of the last poll, by `#time`. */
   #polledAt = Number.NEGATIVE_INFINITY;
+  /** Requests of the crawl that the last poll led to. */
+  #crawled = 0;
   #seen = new Map<string, number>();
   #touched = new Set<string>();
   #allTouched = false;
@@ -212,7 +222,12 @@ export class Catalog {
   }
 
   #dueInMs(): number {
-    return this.#polledAt + pollInterval(this.#api.rateLimit) - this.#time.now();
+    return this.#polledAt + pollInterval(this.#api.rateLimit, this.#feed.requests + this.#crawled) - this.#time.now();
+  }
+
+  /** Requests that a crawl takes: a page of the list has 100 files. */
+  #crawlCost(): number {
+    return Math.ceil(this.index.size / 100);
   }
 
   #nextInMs(): number {
@@ -277,8 +292,10 @@ export class Catalog {
     const askedAt = this.#api.serverNow();
     const since = this.#knownUntil - this.#overlap();
     this.#polledAt = this.#time.now();
+    this.#crawled = 0;
     this.#ownChangesSincePoll.clear();
-    const feed = await this.#feed.read(since, options);
+    // A page of the feed costs what a page of the list does.
+    const feed = await this.#feed.read(since, Math.max(feedPages, this.#crawlCost()), options);
     if (feed.kind === 'lost') return await this.#crawlAnew(options);
     // A listed file was removed before the crawl ended. Another file moved to its place in the list, and the crawl may have
     // missed that one.
@@ -289,7 +306,7 @@ export class Catalog {
     for (const id of remove) this.#unread.delete(id);
     const look = [...new Set([...this.#unread, ...changed])];
     // A crawl is cheaper than this many single requests.
-    if (look.length > Math.max(3, Math.ceil(this.index.size / 100))) return await this.#crawlAnew(options);
+    if (look.length > Math.max(3, this.#crawlCost())) return await this.#crawlAnew(options);
     const found = await Promise.all(look.map((id) => this.#look(id, options)));
     for (const id of remove) if (!this.#ownChangesSincePoll.has(id)) this.#touch(this.index.remove(id));
     for (const [i, record] of found.entries()) {
@@ -308,6 +325,7 @@ export class Catalog {
 
   async #crawlAnew(options: CallOptions): Promise<void> {
     await this.#crawlShared({ priority: options.priority });
+    this.#crawled = this.#crawlCost();
   }
 
   /** Requests one changed file. If that fails, it is marked unread, so that it does not hide the changes of other files. */

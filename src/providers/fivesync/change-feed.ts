@@ -12,9 +12,7 @@ import type { CallOptions } from '../http/client/call.js';
 import { type FiveSyncApi, isStatus } from './api.js';
 import type { ChangeEvent } from './entities.js';
 
-/** Pages of one poll. For more changes, a crawl is faster. */
-const maxPages = 20;
-/** Events of one poll, for the same reason: the server chooses the size of a page. */
+/** Events of one poll. For more changes, a crawl is faster. */
 const maxEvents = 10_000;
 
 /** `lost`: the feed cannot bring all changes; only a crawl can. */
@@ -25,6 +23,8 @@ const lost: Feed = { kind: 'lost' };
 export class ChangeFeed {
   readonly #api: FiveSyncApi;
   #cursor: 'unknown' | 'accepted' | 'useless' = 'unknown';
+  /** Requests of the last `read`. */
+  requests = 0;
 
   constructor(api: FiveSyncApi) {
     this.#api = api;
@@ -32,14 +32,16 @@ export class ChangeFeed {
 
   /**
    * All events since `since` (ms since the epoch, by the server's clock). Events that a later page repeats are dropped;
-   * equal events within the first page are kept.
+   * equal events within the first page are kept. The feed counts as lost when it has more than `maxPages`.
    */
-  async read(since: number, options: CallOptions): Promise<Feed> {
+  async read(since: number, maxPages: number, options: CallOptions): Promise<Feed> {
     const events: ChangeEvent[] = [];
     const known = new Set<string>();
     let from = since;
     let cursor: string | undefined;
+    this.requests = 0;
     for (let page = 0; page < maxPages; page++) {
+      this.requests++;
       let answer: Awaited<ReturnType<FiveSyncApi['changes']>>;
       try {
         answer = await this.#api.changes(from, cursor, options);

@@ -206,6 +206,32 @@ describe('5sync changes', () => {
     expect(mini.server.lines().slice(asked)).toEqual(['GET /v1/changes']);
   });
 
+  test('our own uploads cost no crawl, however many they are, and a poll of many pages is paid for by a pause', async () => {
+    const clock = movableClock();
+    const mini = await miniFiveSync({ cursor: 'accepted', changesPage: 10, limit: 6000 }, { clock });
+    mini.now = Date.now() - 48 * 3600_000;
+    for (let i = 0; i < 2500; i++) mini.add('/old', `${i}`, '');
+    await names(mini);
+    mini.now = Date.now();
+    for (let i = 0; i < 250; i++)
+      await mini.provider.upload({ parentId: '/a', name: `${i}` }, source(Buffer.from('1')));
+    const requestsOfPoll = async (): Promise<string[]> => {
+      const asked = mini.server.seen.length;
+      await names(mini);
+      return mini.server.lines().slice(asked);
+    };
+    clock.move(7000);
+    const first = await requestsOfPoll();
+    expect(new Set(first)).toEqual(new Set(['GET /v1/changes']));
+    expect(first.length).toBeGreaterThan(20);
+    // A plan of 6,000 requests an hour has one poll of one page every 6 s.
+    expect((await mini.provider.changes?.())?.nextInMs).toBeCloseTo(first.length * 6000, -4);
+    clock.move(first.length * 6000 - 10_000);
+    expect(await requestsOfPoll()).toEqual([]);
+    clock.move(11_000);
+    expect(await requestsOfPoll()).not.toEqual([]);
+  });
+
   test('bytes of a changed file are refused to readers of the old revision', async () => {
     const mini = await miniFiveSync({ ranges: true });
     const stored = mini.add('/', 'f', 'old bytes');

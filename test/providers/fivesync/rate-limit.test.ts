@@ -90,13 +90,22 @@ test.each([
 });
 
 test.each([
-  [null, 60_000],
-  [60, 600_000],
-  [600, 60_000],
-  [6000, 6000],
-  [1_000_000, 5000],
-])('with %o requests an hour, changes are asked for every %i ms', (limit, ms) => {
-  expect(pollInterval(limit === null ? null : { limit, remaining: 1, resetAt: 0 })).toBe(ms);
+  [null, 1, 60_000],
+  [60, 1, 600_000],
+  [600, 1, 60_000],
+  [6000, 1, 6000],
+  [1_000_000, 1, 5000],
+  [null, 3, 180_000],
+  [5, 2, hour],
+  [60, 5, 600_000],
+  [600, 5, 300_000],
+  [600, 50, 600_000],
+  [6000, 0, 6000],
+  [6000, 40, 240_000],
+  [1_000_000, 10, 5000],
+  [1_000_000, 200, 7200],
+])('with %o requests an hour, after a poll of %i requests, changes are asked for in %i ms', (limit, requests, ms) => {
+  expect(pollInterval(limit === null ? null : { limit, remaining: 1, resetAt: 0 }, requests)).toBe(ms);
 });
 
 test('a limiter without rate headers lets everything through, and only a 429 closes it for a while', async () => {
