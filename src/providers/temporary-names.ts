@@ -3,7 +3,7 @@
  * its name. No directory shows them. After a crash, the next mount removes those that its journal names. The others may
  * belong to another machine that is at work.
  */
-const temporary = /^\.syncmount-(?:[\w-]+\.(?:part|old|probe)$|(?:old-)?[0-9a-f]{12}-)/;
+const temporary = /^\s*\.syncmount-(?:[\w-]+\.(?:part|old|probe)$|(?:old-)?[0-9a-f]{12}-)/;
 
 /**
  * A replaced version that the service cannot delete, or a removed file that programs still have open. People may see both

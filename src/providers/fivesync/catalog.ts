@@ -193,9 +193,11 @@ export class Catalog {
     this.#lagMs = Math.max(this.#lagMs, Math.min(this.#api.serverNow() - record.modified, 24 * hourMs));
   }
 
+  /** `keepFolder`: as a local disk keeps it. */
   removed(id: string, keepFolder = true): void {
     this.#note(id, null);
-    this.index.remove(id, keepFolder);
+    const folders = this.index.remove(id, keepFolder);
+    if (!keepFolder) this.#touch(folders);
   }
 
   /** A change of our own failed with `error`. The index is in doubt if the server may still have carried out the change. */

@@ -7,10 +7,12 @@ import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/call.js';
 import { isOdd } from '../names.js';
+import type { UploadOptions } from '../provider.js';
 import type { FiveSyncApi } from './api.js';
 import { type FileRecord, rootPath } from './entities.js';
 import type { FileIndex } from './file-index.js';
 import { formData, type NameForm } from './form-data.js';
+import { naming } from './temporaries.js';
 import type { UploadOutcome } from './upload-outcome.js';
 
 const oneByte = {
@@ -42,7 +44,7 @@ export class KeptNames {
    * Throws `invalid-name` if the service stores the folder under another path, and `exists` if it would take the new file to be another
    * one. Sends no request unless names are alike, or the folder's path has something that services change.
    */
-  async require(folder: string, name: string, form: NameForm, options: CallOptions): Promise<void> {
+  async require(folder: string, name: string, form: NameForm, options: UploadOptions): Promise<void> {
     await this.#requireFolder(folder, form, options);
     for (const other of this.#index.alike(folder, name)) {
       if (await this.#areApart(folder, other.name, name, form, options)) continue;
@@ -50,11 +52,11 @@ export class KeptNames {
     }
   }
 
-  async #requireFolder(folder: string, form: NameForm, options: CallOptions): Promise<void> {
+  async #requireFolder(folder: string, form: NameForm, options: UploadOptions): Promise<void> {
     if (folder === rootPath || this.#kept.has(folder) || this.#index.hasFiles(folder)) return;
     const isDoubtful = folder.normalize('NFC') !== folder || folder.split('/').some(isOdd);
     if (!isDoubtful && this.#index.alikeFolders(folder).length === 0) return;
-    const record = await this.#probe(folder, 'probe', randomHex(), form, options);
+    const record = await this.#probe(folder, 'probe', await newMark(options), form, options);
     await this.#remove([record], options);
     if (record.folder !== folder)
       throw new ProviderError('invalid-name', `the service has ${record.folder} for ${folder}: give it another name`, {
@@ -63,28 +65,22 @@ export class KeptNames {
     this.#kept.add(folder);
   }
 
-  async #areApart(folder: string, a: string, b: string, form: NameForm, options: CallOptions): Promise<boolean> {
+  async #areApart(folder: string, a: string, b: string, form: NameForm, options: UploadOptions): Promise<boolean> {
     const key = differenceOf(a, b);
     const known = this.#apart.get(key);
     if (known !== undefined) return known;
-    const random = randomHex();
-    const first = await this.#probe(folder, a, random, form, options);
-    const second = await this.#probe(folder, b, random, form, options);
+    const mark = await newMark(options);
+    const first = await this.#probe(folder, a, mark, form, options);
+    const second = await this.#probe(folder, b, mark, form, options);
     await this.#remove(first.id === second.id ? [first] : [first, second], options);
-    const areKept = first.name === probeName(a, random) && second.name === probeName(b, random);
+    const areKept = first.name === probeName(a, mark) && second.name === probeName(b, mark);
     const areApart = first.id !== second.id && areKept;
     this.#apart.set(key, areApart);
     return areApart;
   }
 
-  async #probe(
-    folder: string,
-    name: string,
-    random: string,
-    form: NameForm,
-    options: CallOptions,
-  ): Promise<FileRecord> {
-    const file = { name: probeName(name, random), form, source: oneByte };
+  async #probe(folder: string, name: string, mark: string, form: NameForm, options: CallOptions): Promise<FileRecord> {
+    const file = { name: probeName(name, mark), form, source: oneByte };
     const { content, contentType } = formData({ path: folder }, file);
     const item = await this.#api.put(content, contentType, options, async () => undefined);
     return await this.#outcome.find(item, folder, { isNew: true, sure: true }, options);
@@ -99,14 +95,17 @@ export class KeptNames {
 }
 
 /** A long name loses as many characters as the mark has. Blanks at the beginning stay there, because services may cut them. */
-function probeName(name: string, random: string): string {
+function probeName(name: string, mark: string): string {
   const rest = name.trimStart();
   const blanks = name.slice(0, name.length - rest.length);
-  return `${blanks}.syncmount-${random}-${rest.length > 60 ? rest.slice(24) : rest}`;
+  return `${blanks}${mark}${rest.length > 60 ? rest.slice(24) : rest}`;
 }
 
-function randomHex(): string {
-  return randomBytes(6).toString('hex');
+/** No other name has it. The checkpoint names it before anything is stored, so a later attempt removes what this one leaves, wherever it is. */
+async function newMark(options: UploadOptions): Promise<string> {
+  const mark = `.syncmount-${randomBytes(6).toString('hex')}-`;
+  await naming([{ mark }], options).onCheckpoint?.({ ...options.resume, v: 1 });
+  return mark;
 }
 
 /** The kind of difference between two names: their Unicode form, their letter case, or other characters than letters. */

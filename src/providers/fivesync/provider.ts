@@ -16,6 +16,7 @@ import type { Account, Capabilities, Provider, RemoteEntry, RemoteFile, RemoteFo
 import { FiveSyncApi, type FiveSyncCredentials, isCode } from './api.js';
 import { Catalog } from './catalog.js';
 import { childPath, fileOf, normalPath, recordOf, rootPath } from './entities.js';
+import { isProbeName } from './temporaries.js';
 import { maxNameLength, Uploader } from './upload.js';
 
 export interface FiveSyncOptions {
@@ -124,8 +125,9 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
     await catalog.ready(request);
     const limit = pLimit(removals);
     const files = index.below(path);
-    // Another client has added these files since the caller looked.
-    if (onlyEmpty && files.length > 0) throw new ProviderError('exists', 'the folder is not empty', { data: {} });
+    // Another client has added these files since the caller looked. Probes do not count: they hold nothing, and no directory shows them.
+    if (onlyEmpty && files.some(({ name, size }) => size > 1 || !isProbeName(name)))
+      throw new ProviderError('exists', 'the folder is not empty', { data: {} });
     await Promise.all(
       files.map((file) =>
         limit(async () => {

@@ -7,11 +7,23 @@ import type { CallOptions } from '../http/client/call.js';
 import type { UploadCheckpoint, UploadOptions } from '../provider.js';
 import { type FiveSyncApi, isCode } from './api.js';
 import type { Catalog } from './catalog.js';
+import type { FileIndex } from './file-index.js';
 
-const temporarySchema = z.union([z.object({ id: z.string() }), z.object({ folder: z.string(), name: z.string() })]);
+const probe = /^\s*\.syncmount-[0-9a-f]{12}(?:\.probe$|-)/;
+
+/** Is it a file of one byte that an upload stored to see what the server makes of a name or a folder? */
+export function isProbeName(name: string): boolean {
+  return probe.test(name);
+}
+
+const temporarySchema = z.union([
+  z.object({ id: z.string() }),
+  z.object({ folder: z.string(), name: z.string() }),
+  z.object({ mark: z.string() }),
+]);
 const schema = z.object({ temporaries: z.array(temporarySchema) });
 
-/** By id if that is known, because the server may have chosen the name of such a file. */
+/** By id if that is known, because the server may have chosen the name of such a file. `mark`: a part of its name, in any folder. */
 type Temporary = z.infer<typeof temporarySchema>;
 
 export function temporariesOf(checkpoint: UploadCheckpoint | undefined): readonly Temporary[] {
@@ -35,16 +47,18 @@ export async function removeTemporaries(
   { api, catalog }: { readonly api: FiveSyncApi; readonly catalog: Catalog },
   options: CallOptions,
 ): Promise<void> {
-  for (const temporary of temporaries) {
-    const ids =
-      'id' in temporary
-        ? [temporary.id]
-        : catalog.index.named(temporary.folder, temporary.name).map((record) => record.id);
-    for (const id of ids) {
+  for (const temporary of temporaries)
+    for (const id of idsOf(temporary, catalog.index)) {
       await api.remove(id, options).catch((error: unknown) => {
         if (!isCode(error, 'not-found')) throw error;
       });
-      catalog.removed(id);
+      // The folder may have been removed since.
+      catalog.removed(id, false);
     }
-  }
+}
+
+function idsOf(temporary: Temporary, index: FileIndex): string[] {
+  if ('id' in temporary) return [temporary.id];
+  if ('name' in temporary) return index.named(temporary.folder, temporary.name).map(({ id }) => id);
+  return [...index.ids()].filter((id) => index.file(id)?.name.includes(temporary.mark));
 }

@@ -110,6 +110,10 @@ export class Uploader {
     await this.#catalog.certain(call);
     const place: Place = { folder: normalPath(target.parentId), name: target.name };
     const { index } = this.#catalog;
+    const failed = (error: unknown): never => {
+      this.#catalog.failed(error);
+      throw error;
+    };
     const old = target.replaces;
     if (old === undefined) {
       const isTaken =
@@ -120,12 +124,9 @@ export class Uploader {
         options.onProgress?.(source.size);
         return fileOf(earlier);
       }
-      await this.#keptNames.require(place.folder, place.name, this.#nameForm, call);
+      await this.#keptNames.require(place.folder, place.name, this.#nameForm, options).catch(failed);
     }
-    const record = await this.#stored(place, old, source, options, call).catch((error: unknown) => {
-      this.#catalog.failed(error);
-      throw error;
-    });
+    const record = await this.#stored(place, old, source, options, call).catch(failed);
     options.onProgress?.(source.size);
     if (old === undefined || old.id === record.id) {
       if (old !== undefined) this.#overwriting ??= 'version';

@@ -47,6 +47,46 @@ describe('what a killed upload has left at 5sync', () => {
     await world.umount();
   });
 
+  /** Broken off while the file is at the service that shows whether a folder is kept under its path. */
+  const withProbeIn = async (folder: string): Promise<World> => {
+    const world = await openWorld(subject);
+    await world.mount(...flags);
+    world.sandbox.faults.add({ method: 'DELETE', action: stall });
+    await world.out(`mkdir ${folder}; echo new > ${folder}/file`);
+    await expect.poll(() => temporaries(world), { timeout: 20_000 }).toHaveLength(1);
+    return world;
+  };
+
+  it('a probe of a folder goes with the next mount', async () => {
+    const world = await withProbeIn('d:e');
+    await kill(world);
+    world.sandbox.faults.clear();
+    await world.mount(...flags);
+    await world.untilWaiting(0, 0);
+    expect(world.storedFiles()).toEqual(['/d:e/file']);
+  });
+
+  it('a probe of a folder is in nobody’s way, and goes where the content is given up', async () => {
+    const world = await withProbeIn('d:e');
+    await world.out('rm d:e/file');
+    world.sandbox.faults.clear();
+    // The mount learns of it by the feed.
+    await world.until('! rmdir d:e 2> "$TOP/error"; [ ! -e d:e ]');
+    await world.umount();
+    await world.mount(...flags);
+    await expect.poll(() => world.storedFiles(), { timeout: 20_000 }).toEqual([]);
+    expect(await world.out('ls -A')).toBe('');
+  });
+
+  it('a directory that shows nothing is removed with the probe of a machine that has died', async () => {
+    const world = await openWorld(subject);
+    await world.sandbox.store.putFile('/d/.syncmount-0123456789ab-probe', 'x');
+    await world.sandbox.store.putFile('/e/.syncmount-0123456789ab.part', 'x');
+    await world.mount(...flags);
+    expect(await world.out('ls d e; rmdir d e 2>&1; ls')).toMatch(/^d:\n\ne:\nrmdir: .*'e'.*not empty\ne$/);
+    expect(world.storedFiles()).toEqual(['/e/.syncmount-0123456789ab.part']);
+  });
+
   it.each([
     ['the old version is there', { method: 'DELETE', action: stall }],
     ['the old version is gone', { route: '^PUT /files$', after: 3, action: stall }],
