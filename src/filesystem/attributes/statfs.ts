@@ -14,8 +14,8 @@ const NO_QUOTA_TTL = 10 * 60_000;
 const NO_QUOTA = 1024 ** 5;
 
 /**
- * The same after a move to the trash, which may count or not, ms. A program that removes file after file, and looks each time, causes one
- * request in that time.
+ * How long a quota counts as current after a move to the trash, which may count or not, ms. A program that removes file after file, and
+ * looks each time, causes one request in that time.
  */
 const DOUBTED_QUOTA_TTL = 10_000;
 

@@ -44,7 +44,7 @@ export interface UnmovedFile {
   readonly file: RemoteFile;
   /** The file is removed after the last close. False: another file has its name and will be stored as its new version. */
   readonly goesAfterwards: boolean;
-  /** The journal row of that removal; null: the file must not be removed, so far. */
+  /** The journal row of that removal; null: none is due, so far. */
   row: number | null;
 }
 

@@ -98,7 +98,7 @@ export class MoveRename {
       const moved = await provider.move(remote, { parentId, name }, { deadline: caller?.deadline });
       await this.#applyMove(source, moved, to, aside);
     } catch (error) {
-      // If the service has done both moves and only this disk is full, this finishes the rename.
+      // If the service has done both moves and only this disk is full, `#undo` finishes the rename.
       await this.#undo(intent, source, directory, error, caller);
       throw error;
     }

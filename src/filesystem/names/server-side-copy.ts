@@ -51,8 +51,8 @@ export class Copying {
   }
 
   /**
-   * Returns the bytes copied, which is all of them; the file is stored then. ENOTSUP if the range is not a whole
-   * stored file, its target is not new and empty, or the provider refuses.
+   * Returns the bytes copied, always all of them; the file is stored then. ENOTSUP if the range is not a whole stored file, if its target
+   * is not new and empty, or if the provider refuses.
    */
   async copyRange(range: CopyRange, caller: Caller | undefined): Promise<number> {
     const { files, provider, options } = this.#core;

@@ -17,7 +17,7 @@ interface NewSpecial {
   readonly kind: SpecialKind;
   /** Permission bits; null for a symbolic link. */
   readonly mode: number | null;
-  /** Of a symbolic link. */
+  /** Null unless it is a symbolic link. */
   readonly target: Uint8Array | null;
   /** Of a device. */
   readonly rdev: number;

@@ -26,7 +26,7 @@ export class PinSum {
     this.#count(file, 1);
   }
 
-  /** The file as it was when it was added, apart from the bytes of `fetched`. */
+  /** Takes the file as it was when it was added, apart from the bytes of `fetched`. */
   remove(file: Counted): void {
     this.#count(file, -1);
   }

@@ -99,7 +99,7 @@ export class PinnedFiles {
     while (this.#looking !== null) await this.#looking;
   }
 
-  /** Has a directory listed, unless a listing of it waits already. */
+  /** Queues a listing of a directory, unless one waits already. */
   list(ino: Ino): void {
     if (!this.#closing.aborted && !this.#listings.has(ino)) this.#listings.set(ino, this.#work.add('list', ino));
   }

@@ -38,7 +38,7 @@ interface LeftPlace {
 
 /** Paths that are looked up, or pinned, between two turns of the event loop: each takes some 100 µs, and `xargs` gives thousands at once. */
 const PATHS_PER_TURN = 50;
-/** How long after the rename of a pinned file a new file of its old name counts as its next version, ms. Windows takes as long for it. */
+/** How long after the rename of a pinned file a new file of its old name counts as its next version, ms. Windows uses the same time. */
 const BACKUP_MS = 15_000;
 
 export class Pins {
@@ -80,7 +80,10 @@ export class Pins {
     this.#releaseEarlier().catch((error: unknown) => log.error({ error }, 'pins of an earlier mount'));
   }
 
-  /** Releases contents in the cache that no pin covers any longer, because the process died in between. There may be many of both. */
+  /**
+   * Releases contents in the cache that no pin covers any longer, because the process died in between. There may be many contents and
+   * many pins.
+   */
   async #releaseEarlier(): Promise<void> {
     const { pins, counting } = this.#core.readers.cache;
     await counting.done;
@@ -93,7 +96,7 @@ export class Pins {
     });
   }
 
-  /** Pins the objects at these paths from the mounted directory. Returns how many were not pinned before. ENOENT, EINVAL. */
+  /** Pins the objects at these paths, which begin at the mounted directory. Returns how many were not pinned before. ENOENT, EINVAL. */
   async pin(paths: readonly string[]): Promise<number> {
     return await this.#changeAll(paths, (ino) => this.add(ino));
   }

@@ -83,17 +83,17 @@ export class Copies {
     return Number(lastInsertRowid);
   }
 
-  /** The service has refused the copy. */
+  /** Call this when the service has refused the copy. */
   drop(row: number): void {
     this.#core.state.sql.prepare('DELETE FROM intent WHERE id = ?').run(row);
   }
 
-  /** For the transaction that binds the file to its copy: the old file must go. */
+  /** For the transaction that binds the file to its copy: the old file must be removed. */
   commit(row: number, old: CopiedFile): void {
     this.#orphans.adopt(row, old);
   }
 
-  /** For the transaction that binds the directory to its new folder: the old folder must go. */
+  /** For the transaction that binds the directory to its new folder: the old folder must be removed. */
   leave(folder: RemoteFolder): number {
     return this.#emptied.note(folder);
   }

@@ -2,7 +2,7 @@
  * Folders from which a rename by copying removes the files one by one. The old folder goes after its last file, and so do rows that a
  * listing has added for it meanwhile: if a folder exists by its files, nothing else would hide those rows again.
  *
- * Invariant: a folder that must go is in the journal from the moment when the table knows its successor.
+ * Invariant: a folder that must be removed is in the journal from the moment when the table knows its successor.
  */
 import { messageOf } from '../../base/errors.js';
 import type { RemoteFolder } from '../../providers/provider.js';
@@ -26,7 +26,7 @@ export class EmptiedFolders {
     return this.#waiting.size === 0;
   }
 
-  /** Records that a folder must go. For the transaction that gives its directory another one. Returns the journal row. */
+  /** Records that a folder must be removed. For the transaction that gives its directory another one. Returns the journal row. */
   note({ id }: RemoteFolder): number {
     const { lastInsertRowid } = this.#core.state.sql
       .prepare("INSERT INTO intent (kind, data) VALUES ('emptied', ?)")

@@ -213,7 +213,7 @@ export class Delivery {
       isNoted = true;
       if (!state.unlinked) journal.sending(state.ino, state.attempts, checkpoint);
     };
-    // One journal write for both, if the provider has a checkpoint before it asks for the first byte.
+    // One journal write for attempt and checkpoint, if the provider has a checkpoint before it asks for the first byte.
     const source = {
       ...beforeFirstRead(spool.source(digest), () => {
         if (!isNoted) noteSending();

@@ -1,4 +1,4 @@
-/** The object that has a name at a service that may store another name than it was given. */
+/** The object that has a name at the service, which may have stored the name in another form. */
 import { mayBecome } from '../../providers/names.js';
 import type { RemoteEntry } from '../../providers/provider.js';
 import type { Ino } from '../../tree/inode.js';
@@ -13,7 +13,7 @@ export interface NameHolder {
   readonly isOtherName: boolean;
 }
 
-/** The object that has the name which inode `ino` must get, among the entries of its folder. Undefined: no entry has the name. */
+/** The object, among the entries of the folder, that has the name meant for inode `ino`. Undefined: no entry has it. */
 export function nameHolder(
   core: Core,
   ino: Ino,
@@ -32,8 +32,8 @@ export function nameHolder(
 }
 
 /**
- * Did a program give the object another name than the service has? A mark does not count, which a name gets when it is taken here: such
- * an object may come from an upload whose answer was lost.
+ * Did a program give the object another name than the service has? A mark alone does not count. A name gets one if it is taken here, and
+ * such an object may come from an upload whose answer was lost.
  */
 function isShownOtherwise({ table }: Core, ino: Ino, entry: RemoteEntry): boolean {
   const row = table.byRemote(entry.kind, entry.id);

@@ -86,7 +86,7 @@ export function outageBackoff(tries: number): number {
   return Math.min(60_000, 5000 * 2 ** Math.min(tries - 1, 10));
 }
 
-/** How long a confirmed remote revision may be replaced or removed without another request for it, ms. */
+/** How long after its confirmation a remote revision may be replaced or removed without another request for it, ms. */
 const CONFIRMED_WITHIN_MS = 10_000;
 
 /** The same on a mount whose listings are trusted for `ttl` ms. */

@@ -44,8 +44,8 @@ export function releaseDuplicate({ table, invalidate }: Core, ino: Ino, remote: 
   table.update(duplicate.ino, { parent: null, remote: null });
   const { parent, name } = duplicate;
   const own = table.get(ino);
-  // Later: the kernel may hold the directory's lock until our answer. If the inode itself has the name, others tell the kernel of the
-  // name.
+  // Later: the kernel may hold the directory's lock until our answer. If the inode itself has the name, the kernel is told of it
+  // elsewhere.
   if (parent !== null && !(own?.parent === parent && own.name === name))
     setImmediate(() => invalidate({ kind: 'entry', parent, name }));
 }

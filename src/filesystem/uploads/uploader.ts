@@ -116,7 +116,7 @@ export class Uploader {
     await this.store(state);
   }
 
-  /** Stores the current content, after any upload that is under way. */
+  /** Stores the current content, or joins its upload that is under way. */
   async store(state: FileState): Promise<void> {
     while (state.nameLock.isBusy) await state.nameLock.idle();
     if (state.unlinked) return;
