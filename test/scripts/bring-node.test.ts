@@ -72,7 +72,7 @@ describe.skipIf(process.platform !== 'linux')('a machine without a suitable Node
   it('is told where what comes is not what was expected', () => {
     publish('npm', 'bin/npm-cli.js', 'echo another');
     const { status, stderr } = run('check_node');
-    expect([status, stderr]).toEqual([1, expect.stringContaining('npm-1.2.3.tgz is not what')]);
+    expect([status, stderr]).toEqual([1, expect.stringContaining('npm-1.2.3.tgz is not the file')]);
     expect(existsSync(join(top, '.node/complete'))).toBe(false);
   });
 
@@ -110,10 +110,7 @@ describe('a Node.js', () => {
   it('is not fetched into a folder where nothing could be compiled', () => {
     const here = 'mkdir -p "a b"; cd "a b"; ';
     const { status, stderr } = run(`${here} check_node`);
-    expect([status, stderr]).toEqual([
-      1,
-      expect.stringMatching(/^Nothing can be compiled in '.*a b'.*move the checkout\.$/m),
-    ]);
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/^Cannot compile in '.*a b'.*move the checkout\.$/m)]);
     // Where everything is installed, nothing is.
     expect(run(`${here} mkdir node_modules; is_node_suitable() { true; }; check_node`).status).toBe(0);
   });
