@@ -1,6 +1,8 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { Downloads } from '../../../src/providers/http/transport/downloads.js';
 import { Transport } from '../../../src/providers/http/transport/transport.js';
 import type { Content, WireRequest } from '../../../src/providers/http/transport/wire.js';
+import { swallowingPorts } from '../../support/swallowing-ports.js';
 import { type Handler, json, miniServer } from '../mini-server.js';
 
 /** Sends the request to a server that acts as the test says, and aborts it when the test says. */
@@ -83,5 +85,38 @@ describe('a request whose caller has gone', () => {
     });
     expect(await sent.outcome).toBe('aborted');
     expect(isAnswered).toBe(false);
+  });
+});
+
+describe('while the network swallows what asks for a connection', () => {
+  /** Longer than a test may take: what waits for the connection is not answered. */
+  const connectTimeoutMs = 600_000;
+  const connecting = async (request: Partial<WireRequest>, stallMs: number, leaveMs?: number): Promise<unknown> => {
+    const [port] = await swallowingPorts(0);
+    const url = new URL(`http://127.0.0.1:${port}/x`);
+    const whole: WireRequest = { method: 'PUT', url, headers: {}, ...request };
+    const transport = new Transport({ maxConnections: 2, connectTimeoutMs });
+    const downloads = new Downloads({ maxConnections: 2, connectTimeoutMs });
+    onTestFinished(() => transport.close());
+    onTestFinished(() => downloads.close());
+    const sending = request.pieces === undefined ? transport : { send: downloads.get.bind(downloads) };
+    const signal = leaveMs === undefined ? undefined : leaving(leaveMs);
+    return await sending.send(whole, stallMs, signal).catch((error: { kind: string }) => error.kind);
+  };
+  const leaving = (ms: number): AbortSignal => (ms === 0 ? AbortSignal.abort() : AbortSignal.timeout(ms));
+  const kinds: [string, Partial<WireRequest>][] = [
+    ['a question', { method: 'GET' }],
+    ['a change', { method: 'DELETE' }],
+    ['a small content', { body: small }],
+    ['a large content', { body: large }],
+    ['a download', { method: 'GET', pieces: { offset: 0, end: 5, bytes: 5, checked: false } as never }],
+  ];
+
+  test.each(kinds)('who gives up %s does not wait for it, and knows that nothing was sent', async (_what, request) => {
+    for (const leaveMs of [0, 100]) expect(await connecting(request, connectTimeoutMs, leaveMs)).toBe('unsent');
+  });
+
+  test.each(kinds)('%s fails when its time is over, and may be sent again', async (_what, request) => {
+    expect(await connecting(request, 100)).toBe('refused');
   });
 });

@@ -25,11 +25,19 @@ export class TryFailure extends Error {
   readonly transferMs: number;
   /** The Authorization header that was refused with 401. */
   readonly refused: string | undefined;
+  /** The service may have the request, or a part of it. */
+  readonly mayHaveArrived: boolean;
 
   constructor(
     error: ProviderError,
     repeat: Repeat,
-    extra: { retryAfterMs?: number; serverNow?: number; transferMs?: number; refused?: string } = {},
+    extra: {
+      retryAfterMs?: number;
+      serverNow?: number;
+      transferMs?: number;
+      refused?: string;
+      mayHaveArrived?: boolean;
+    } = {},
   ) {
     super(error.message);
     this.error = error;
@@ -38,6 +46,7 @@ export class TryFailure extends Error {
     this.serverNow = extra.serverNow;
     this.transferMs = extra.transferMs ?? 0;
     this.refused = extra.refused;
+    this.mayHaveArrived = extra.mayHaveArrived ?? repeat !== 'safely';
   }
 }
 
@@ -58,22 +67,26 @@ export interface ErrorMeaning {
 /** Maps the status and body of an error answer to its meaning. */
 export type ErrorReader = (status: number, text: string) => ErrorMeaning;
 
-const transportCodes: Record<TransportFailure['kind'], { code: ProviderErrorCode; repeat: Repeat }> = {
+const transportCodes: Record<
+  TransportFailure['kind'],
+  { code: ProviderErrorCode; repeat: Repeat; mayHaveArrived?: false }
+> = {
   refused: { code: 'network', repeat: 'safely' },
-  insecure: { code: 'network', repeat: 'never' },
+  insecure: { code: 'network', repeat: 'never', mayHaveArrived: false },
   broken: { code: 'network', repeat: 'uncertain' },
   stalled: { code: 'timeout', repeat: 'uncertain' },
   source: { code: 'integrity', repeat: 'never' },
   aborted: { code: 'aborted', repeat: 'never' },
+  unsent: { code: 'aborted', repeat: 'never', mayHaveArrived: false },
 };
 
 export function fromTransport(failure: TransportFailure, route: string): TryFailure {
-  const { code, repeat } = transportCodes[failure.kind];
+  const { code, repeat, ...more } = transportCodes[failure.kind];
   const error = new ProviderError(code, `${route}: ${failure.message}`, {
     cause: failure.cause,
     data: { route },
   });
-  return new TryFailure(error, repeat, { transferMs: failure.transferMs });
+  return new TryFailure(error, repeat, { transferMs: failure.transferMs, ...more });
 }
 
 /** The failure for an answer that the documents do not allow. The server may still have carried out the request. */

@@ -9,7 +9,7 @@ import { ProviderError } from '../../errors.js';
 import type { Priority } from '../../provider.js';
 import type { RequestMetrics } from '../../request-metrics.js';
 import { type Answer, header } from '../answers/answer.js';
-import { cleanMessage, type ErrorReader, protocolFailure, TryFailure } from '../answers/http-error.js';
+import { cleanMessage, type ErrorReader, protocolFailure, TryFailure, toTryFailure } from '../answers/http-error.js';
 import { readAnswer } from '../answers/read-answer.js';
 import { encodeForm } from '../auth/oauth1.js';
 import type { Signer } from '../auth/signer.js';
@@ -64,13 +64,14 @@ export class HttpClient {
   readonly #limiter: RateLimiter | undefined;
   readonly #maxConnections: number;
   readonly #gates = new Map<string, PriorityGate>();
-  readonly #counter = new RequestCounter(() => this.clock.now());
+  readonly #counter: RequestCounter;
   #closed = false;
 
   constructor(options: HttpClientOptions) {
     this.clock = options.clock ?? systemClock;
     this.deadlineMs = options.deadlineMs ?? 60_000;
     this.stallMs = Math.min(options.stallMs ?? 30_000, this.deadlineMs / 2);
+    this.#counter = new RequestCounter(this.clock);
     this.#maxConnections = options.maxConnections ?? 32;
     const connections = {
       // The gate limits requests. The other half is for requests that are made while a download is open (`placed`).
@@ -200,29 +201,21 @@ export class HttpClient {
     const limiter = signed ? this.#limiter : undefined;
     try {
       if (signed && this.#signer !== undefined) {
-        await this.#signer.prepare?.(signal);
+        await this.#signer.prepare?.(signal).catch((error: unknown) => {
+          throw unsent(toTryFailure(error, call.route));
+        });
         headers.authorization = this.#signer.authorization({ method: call.method, url: url.href, form: call.form });
       }
       this.#counter.count(call.route);
       const { method, chunked, pieces, isDownload } = call;
       const request = { method, url, headers, body: bodyOf(call), chunked, pieces, isDownload };
       const transport = isBulk(request) ? (this.#bulk ?? this.#transport) : this.#transport;
-      const response = await this.#counted(call.route, transport.send(request, stallMs, signal));
+      const sending = transport.send(request, stallMs, signal);
+      const response = await this.#counter.follow(call.route, call.content === undefined, sending);
       limiter?.observe(response.status, response.headers);
       return headers.authorization === undefined ? response : { ...response, authorization: headers.authorization };
     } finally {
       limiter?.release();
-    }
-  }
-
-  async #counted(route: string, sending: Promise<WireResponse>): Promise<WireResponse> {
-    try {
-      const response = await sending;
-      this.#counter.answered(route, response.status);
-      return response;
-    } catch (error) {
-      this.#counter.unanswered(route, error);
-      throw error;
     }
   }
 
@@ -268,6 +261,11 @@ const BULK_BYTES = 1024 * 1024;
 function isBulk({ body, pieces }: WireRequest): boolean {
   if (pieces !== undefined) return true;
   return typeof body === 'object' && body.inFile !== undefined && body.size > BULK_BYTES;
+}
+
+/** What it takes to send the request has failed: a token could not be renewed. */
+function unsent({ error, repeat }: TryFailure): TryFailure {
+  return new TryFailure(error, repeat, { mayHaveArrived: false });
 }
 
 function bodyOf(call: Call): string | Content | undefined {

@@ -1,5 +1,9 @@
+import { type Clock, type SteadyTime, steadyTimeOf } from '../../../base/clock.js';
 import type { Outage, RateLimit, RequestMetrics } from '../../request-metrics.js';
-import { TransportFailure } from '../transport/wire.js';
+import { TransportFailure, type WireResponse } from '../transport/wire.js';
+
+/** Without any answer for so long, ms, a service with requests under way counts as out. */
+const SILENCE_MS = 5_000;
 
 /** Counts requests as they are sent, repeats and redirects included: each costs a round trip. */
 export class RequestCounter {
@@ -7,12 +11,17 @@ export class RequestCounter {
   readonly #byRoute = new Map<string, number>();
   readonly #outcomes = new Map<string, Record<string, number>>();
   rateLimit: RateLimit | null = null;
-  readonly #now: () => number;
+  readonly #clock: Clock;
+  readonly #time: SteadyTime;
   #outage: Outage | null = null;
+  /** Requests that wait for an answer, and when they were sent (by `#time`), oldest first. */
+  readonly #waiting = new Map<object, number>();
+  /** By `#time`. */
+  #answeredAt = Number.NEGATIVE_INFINITY;
 
-  /** `now`: ms since 1970. */
-  constructor(now: () => number) {
-    this.#now = now;
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#time = steadyTimeOf(clock);
   }
 
   /** `route` is a template such as `GET /files/{id}`, never a real path. */
@@ -21,22 +30,51 @@ export class RequestCounter {
     this.#byRoute.set(route, (this.#byRoute.get(route) ?? 0) + 1);
   }
 
-  /** The request was answered. */
-  answered(route: string, status: number): void {
+  /** Follows a request to the head of its answer. `isShort`: it has no content, so that a long wait is the service's silence. */
+  async follow(route: string, isShort: boolean, sending: Promise<WireResponse>): Promise<WireResponse> {
+    const key = {};
+    if (isShort) this.#waiting.set(key, this.#time.now());
+    try {
+      const response = await sending;
+      this.#answered(route, response.status);
+      return response;
+    } catch (error) {
+      this.#unanswered(route, error);
+      throw error;
+    } finally {
+      this.#waiting.delete(key);
+    }
+  }
+
+  #answered(route: string, status: number): void {
+    this.#answeredAt = this.#time.now();
     if (status >= 500) this.#failed(`it answers with ${status}`);
     else this.#outage = null;
     this.#ended(route, `${Math.floor(status / 100)}xx`);
   }
 
   /** There was no answer. The service or the network is at fault, unless the request failed on this machine. */
-  unanswered(route: string, error: unknown): void {
-    const isTheirs = error instanceof TransportFailure && error.kind !== 'source' && error.kind !== 'aborted';
+  #unanswered(route: string, error: unknown): void {
+    const isTheirs = error instanceof TransportFailure && !['source', 'aborted', 'unsent'].includes(error.kind);
     if (isTheirs) this.#failed(error.message);
     this.#ended(route, 'none');
   }
 
   #failed(error: string): void {
-    this.#outage = { since: this.#outage?.since ?? this.#now(), error };
+    this.#outage = { since: this.#outage?.since ?? this.#clock.now() - this.#silentMs(), error };
+  }
+
+  /** For how long requests have waited without an answer to any of them, ms. */
+  #silentMs(): number {
+    const [oldest] = this.#waiting.values();
+    return oldest === undefined ? 0 : this.#time.now() - Math.max(oldest, this.#answeredAt);
+  }
+
+  /** A request that is not answered fails after half a minute or so. Others need not wait as long to know that the service is silent. */
+  #currentOutage(): Outage | null {
+    if (this.#outage !== null) return this.#outage;
+    const silentMs = this.#silentMs();
+    return silentMs < SILENCE_MS ? null : { since: this.#clock.now() - silentMs, error: 'no answer' };
   }
 
   #ended(route: string, outcome: string): void {
@@ -54,7 +92,7 @@ export class RequestCounter {
       byRoute: Object.fromEntries(this.#byRoute),
       outcomes: Object.fromEntries(this.#outcomes),
       rateLimit: this.rateLimit,
-      outage: this.#outage,
+      outage: this.#currentOutage(),
     };
   }
 }

@@ -145,9 +145,9 @@ export class RepeatedRequest<T> {
     this.#options.waitBudget?.spend(this.#begunAt + this.#transferMs, this.#time.now());
   }
 
-  #note({ repeat, transferMs }: TryFailure): void {
+  #note({ repeat, transferMs, mayHaveArrived }: TryFailure): void {
     this.#transferMs += transferMs;
-    if (this.#isUnderWay && repeat !== 'safely') this.#mayHaveArrived = true;
+    if (this.#isUnderWay && mayHaveArrived) this.#mayHaveArrived = true;
     if (repeat === 'never') this.#spend();
     if (repeat === 'uncertain') this.#isUncertain = true;
   }

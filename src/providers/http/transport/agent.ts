@@ -4,6 +4,7 @@
  */
 
 import { setFlagsFromString } from 'node:v8';
+import type { Dispatcher } from 'undici';
 import request from 'undici/lib/api/api-request.js';
 import { kParser, kSocket } from 'undici/lib/core/symbols.js';
 import InnerAgent from 'undici/lib/dispatcher/agent.js';
@@ -44,6 +45,9 @@ function skipContinue(client: Client | undefined): void {
   };
 }
 
+/** `onWire` is called when a connection takes the request. Before that nothing of it has left this machine. */
+export type AgentRequest = Dispatcher.RequestOptions & { readonly origin: string; readonly onWire: () => void };
+
 /** Sends requests. The types are those of undici's own `Agent`. */
 export class Agent extends InnerAgent {
   override request = request;
@@ -52,5 +56,16 @@ export class Agent extends InnerAgent {
     super(...options);
     // Emitted for every new connection, before its first answer is read.
     this.on('connect', (_origin, targets) => skipContinue(targets.at(-1) as unknown as Client));
+  }
+
+  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    const { onWire } = options as unknown as Partial<AgentRequest>;
+    // api-request.js listens to it: a connection takes the request.
+    const onConnect = handler.onConnect?.bind(handler);
+    handler.onConnect = (abort) => {
+      onWire?.();
+      onConnect?.(abort);
+    };
+    return super.dispatch(options, handler);
   }
 }

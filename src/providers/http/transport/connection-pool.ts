@@ -22,14 +22,25 @@ export class ConnectionPool {
     this.#options = options;
   }
 
-  /** Sends a GET. Rejects with the error of the socket or of the parser, or with the signal's reason. */
-  async get(url: URL, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Received> {
+  /**
+   * Sends a GET. `onWire`: a connection takes it now. Rejects with the error of the socket or of the parser, or with the
+   * signal's reason.
+   */
+  async get(
+    url: URL,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+    onWire: () => void,
+  ): Promise<Received> {
     const origin = this.#originOf(url);
     for (;;) {
       signal.throwIfAborted();
       if (this.#isClosed) throw closed();
       const connection = usable(origin) ?? (await this.#open(url, origin, signal));
-      if (connection !== undefined) return await connection.get(url, headers, signal);
+      if (connection !== undefined) {
+        onWire();
+        return await connection.get(url, headers, signal);
+      }
       await this.#turn(origin, signal);
       // A caller that leaves passes its turn on.
       if (signal.aborted) wakeOne(origin);

@@ -27,7 +27,7 @@ export class Downloads {
   async get(request: WireRequest, stallMs: number, signal?: AbortSignal): Promise<Download> {
     const watch = new Watch('GET', stallMs, signal);
     try {
-      const received = await this.#pool.get(request.url, request.headers, watch.signal);
+      const received = await this.#pool.get(request.url, request.headers, watch.signal, watch.wire);
       watch.moved();
       const each = (take: TakeBytes): Promise<void> =>
         received.each((bytes) => {

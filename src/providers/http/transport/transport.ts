@@ -7,7 +7,7 @@
 import { EventEmitter } from 'node:events';
 import type { Dispatcher } from 'undici';
 import { codeOf, messageOf } from '../../../base/errors.js';
-import { Agent } from './agent.js';
+import { Agent, type AgentRequest } from './agent.js';
 import { certificateProblem } from './certificate-problem.js';
 import { connectorOf } from './connector.js';
 import { CountedBody, inTurn } from './counted-body.js';
@@ -67,6 +67,7 @@ export class Watch implements ExchangeWatch {
   #why: 'stalled' | 'aborted' | undefined;
   readonly #isChange: boolean;
   #isSent = false;
+  #isOnWire = false;
   #outcome: NodeJS.Timeout | undefined;
   sourceError: unknown;
 
@@ -88,13 +89,22 @@ export class Watch implements ExchangeWatch {
   }
 
   readonly #onAbort = (): void => {
-    if (!this.#isChange || !this.#isSent) this.#abort('aborted');
+    if (!this.#isChange || !this.#isSent || !this.#isOnWire) this.#abort('aborted');
     else this.#outcome = setTimeout(() => this.#abort('aborted'), answerGraceMs);
   };
 
-  /** The whole request has been handed to the connection. */
+  /** The whole request is ready for the connection, or handed to it. */
   sent(): void {
     this.#isSent = true;
+  }
+
+  /** A connection takes the request now: from here on the server may get it. */
+  readonly wire = (): void => {
+    this.#isOnWire = true;
+  };
+
+  get isOnWire(): boolean {
+    return this.#isOnWire;
   }
 
   #abort(why: 'stalled' | 'aborted'): void {
@@ -133,7 +143,10 @@ export class Watch implements ExchangeWatch {
   failure(error: unknown): TransportFailure {
     if (error instanceof TransportFailure) return error;
     const transferMs = this.#movedAt - this.#startedAt;
-    if (this.#why === 'aborted') return new TransportFailure('aborted', 'cancelled', this.#signal?.reason);
+    if (this.#why === 'aborted')
+      return new TransportFailure(this.#isOnWire ? 'aborted' : 'unsent', 'cancelled', this.#signal?.reason);
+    if (this.#why === 'stalled' && !this.#isOnWire)
+      return new TransportFailure('refused', 'no connection in time', error);
     if (this.#why === 'stalled') return new TransportFailure('stalled', 'no answer', error, transferMs);
     if (this.sourceError !== undefined)
       return new TransportFailure('source', messageOf(this.sourceError), this.sourceError);
@@ -212,6 +225,7 @@ async function gather(content: Content, watch: Watch): Promise<Buffer> {
 
 async function sendEmptyChunked(request: WireRequest, watch: Watch, connectTimeoutMs: number): Promise<WireResponse> {
   watch.sent();
+  watch.wire();
   const { method, url, headers } = request;
   const answer = await requestEmptyChunked(method, url, headers, watch.signal, connectTimeoutMs);
   watch.moved();
@@ -243,13 +257,14 @@ export class Transport implements Exchanger {
       if (request.chunked === true && typeof request.body === 'object' && request.body.size === 0)
         return await sendEmptyChunked(request, watch, this.#connectTimeoutMs);
       const { body: sending, headers } = await this.#bodyOf(request, watch);
-      const response = await this.#agent.request({
+      const response = await this.#respond(watch, {
         origin: request.url.origin,
         path: request.url.pathname + request.url.search,
         method: request.method,
         headers,
         body: sending,
         signal: watch.emitter,
+        onWire: watch.wire,
         // We do not pipeline: each answer is read to its end before the next request on its connection.
         blocking: false,
       });
@@ -261,6 +276,18 @@ export class Transport implements Exchanger {
       watch.end();
       throw failure;
     }
+  }
+
+  /** undici looks at its signal once there is a connection, which may take 10 s: until then, whoever gives up does not wait for it. */
+  #respond(watch: Watch, request: AgentRequest): Promise<Dispatcher.ResponseData> {
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        if (!watch.isOnWire) reject(new Error('given up without a connection'));
+      };
+      if (watch.emitter.aborted) return leave();
+      watch.emitter.once('abort', leave);
+      this.#agent.request(request).then(resolve, reject);
+    });
   }
 
   async #bodyOf(

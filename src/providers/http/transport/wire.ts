@@ -78,14 +78,15 @@ export interface WireResponse {
 }
 
 /**
- * - `refused`  the request did not reach the server: no connection
+ * - `refused`  the request did not reach the server: no connection, or none in time
  * - `insecure` the same, and a repeat is useless (certificate, or a proxy that lets nobody through)
  * - `broken`   the connection ended; it is unknown what the server did
  * - `stalled`  no byte moved for too long; it is unknown what the server did
  * - `source`   the content to upload could not be read
  * - `aborted`  the caller's signal fired
+ * - `unsent`   the same, before a connection took the request
  */
-export type FailureKind = 'refused' | 'insecure' | 'broken' | 'stalled' | 'source' | 'aborted';
+export type FailureKind = 'refused' | 'insecure' | 'broken' | 'stalled' | 'source' | 'aborted' | 'unsent';
 
 export class TransportFailure extends Error {
   readonly kind: FailureKind;
