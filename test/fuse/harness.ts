@@ -1,8 +1,8 @@
 /**
  * Mounts a `MemoryFilesystem` for a test and runs real programs on it.
  *
- * The server runs in this process, so nothing here may touch the mount synchronously: programs do, as children. Not even
- * as the `cwd` of spawn(): the child would wait for chdir(2), and this process for the child's exec(2).
+ * The server runs in this process. A synchronous call into the mount would block it, so only child processes touch the mount. The mount
+ * must not even be the `cwd` of spawn(): the child would wait for chdir(2), and this process for the child's exec(2).
  */
 import { spawn } from 'node:child_process';
 import { mkdtemp, rmdir } from 'node:fs/promises';
@@ -19,7 +19,7 @@ import { MemoryFilesystem } from './memory-filesystem.js';
 
 export interface Candidate {
   readonly binding: Binding;
-  /** Why its tests are skipped here, where they are. */
+  /** The reason if its tests are skipped here. */
   readonly unavailable?: string;
 }
 
@@ -41,17 +41,17 @@ export interface TestMount {
   readonly fs: MemoryFilesystem;
   readonly path: string;
   readonly mounted: Mounted;
-  /** What the binding logged as wrong: empty unless a test provokes it. */
+  /** The warnings and errors that the binding logged: empty unless a test provokes them. */
   readonly complaints: string[];
   /** Runs a shell script in the mounted directory (or in `cwd`). */
   sh(script: string, options?: { cwd?: string }): Promise<Outcome>;
-  /** The same in Python, with os, sys, errno and time imported; its output must be what it prints. */
+  /** The same in Python, with os, sys, errno and time imported. */
   python(script: string): Promise<Outcome>;
 }
 
 const open: { path: string; mounted?: Mounted }[] = [];
 
-/** Registers the cleaning-up for this file: no mount is left, whatever a test did or did not do. */
+/** Registers the cleanup for this file: it leaves no mount, whatever a test did or did not do. */
 export function cleanUpMounts(): void {
   afterEach(async () => {
     for (const { path, mounted } of open.splice(0)) {

@@ -1,6 +1,6 @@
 /**
- * `syncmount mount --foreground` again and again in one process, for `mount-host.ts`. It is part of the bundle that `bin/` runs, and
- * carries out the command itself. Only the end differs: the process stays if it was told so before.
+ * Runs `syncmount mount --foreground` repeatedly in one process, for `mount-host.ts`. It is built with the bundle that `bin/` runs, and
+ * runs the command itself. Only the end differs: the process stays if it got the order to stay before.
  */
 
 import { mountCommand } from '../../src/cli/commands/mount.js';
@@ -8,7 +8,7 @@ import { createContext } from '../../src/cli/context.js';
 import { createProgram } from '../../src/cli/program.js';
 
 export type Order = { readonly mount: readonly string[]; readonly env: NodeJS.ProcessEnv } | { readonly stay: boolean };
-/** That an order to stay is heeded; that the mount has ended and the process has not. */
+/** `noted`: an order to stay or not was taken. `over`: the mount has ended, and the process goes on. */
 export interface Notice {
   readonly noted?: true;
   readonly over?: true;
@@ -39,7 +39,7 @@ async function mount(args: readonly string[], env: NodeJS.ProcessEnv): Promise<v
 }
 
 process.umask(0o077);
-// The command hangs up when it has answered, and the next one needs the line. Node.js calls this too, where the tests' process has gone.
+// The command disconnects after its answer, but the next command needs the channel. Node.js also calls this when the tests' process is gone.
 process.disconnect = () => void setImmediate(() => process.channel || exit(0));
 process.on('message', (order: Order) => {
   if ('mount' in order) return void mount(order.mount, order.env);

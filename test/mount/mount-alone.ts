@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 
 const program = resolve('bin/syncmount.js');
 
-/** Mounts in a process of its own, and resolves when the mountpoint answers. `starting` has the process until then. */
+/** Mounts in a new process, and resolves when the mountpoint answers. `starting` holds the process until then. */
 export async function mountAlone(
   args: readonly string[],
   env: NodeJS.ProcessEnv,

@@ -1,8 +1,8 @@
 /**
- * Processes that mount for the tests of many files, one mount after the other: a process takes ten times as long for its first mount
- * as for the next ones, and these tests mount a thousand times. They end with the process of the tests.
+ * Processes that mount for the tests of many files, one mount after the other. A process takes ten times as long for its first mount
+ * as for the next ones, and these tests mount a thousand times. The processes end with the process of the tests.
  *
- * A mount that is ended by something else than `World` (a signal, a command, umount(8)) takes its process with it, as ever.
+ * If something other than `World` ends a mount (a signal, a command, umount(8)), its process ends too, as outside of tests.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { resolve } from 'node:path';
@@ -10,7 +10,7 @@ import type { Notice, Order } from './host-process.js';
 
 const program = resolve('dist/mount-host.cjs');
 
-/** What a mount in the background tells the command that started it. */
+/** The message from a mount in the background to the command that started it. */
 interface Started {
   readonly ready?: true;
   readonly failed?: string;
@@ -20,16 +20,16 @@ type Message = Notice & Started;
 
 const idle: MountHost[] = [];
 
-/** How many wait for the mounts of the next file: few tests have more at once, and each has 90 MiB. */
+/** The number of idle processes kept for the next file. Few tests have more mounts at once, and each process takes 90 MiB. */
 const KEPT = 3;
 
-/** At the end of a file: resolves when no more than a few processes wait for another mount. */
+/** At the end of a file: ends the idle processes beyond `KEPT`. */
 export async function endSpareMountHosts(): Promise<void> {
   await Promise.all(idle.splice(KEPT).map((host) => host.exit()));
 }
 
 export class MountHost {
-  /** Otherwise each mount is a process, as for who measures one. */
+  /** If false, each mount gets a new process, for example to measure it. */
   static isOffered = false;
   readonly #child: ChildProcess;
   #isLost = false;
@@ -43,17 +43,17 @@ export class MountHost {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       env: { UV_THREADPOOL_SIZE: '16', ...process.env, SYNCMOUNT_BACKGROUND: '1' },
     });
-    // The process ends with this one.
+    // The child ends with this process, and must not keep it alive.
     this.#child.unref();
     this.#child.channel?.unref();
   }
 
-  /** One that has no mount. */
+  /** Returns a process without a mount: an idle one, or a new one. */
   static take(): MountHost {
     return idle.pop() ?? new MountHost();
   }
 
-  /** Resolves when the mountpoint answers. `args`: of `syncmount mount`. */
+  /** Resolves when the mountpoint answers. `args`: the arguments of `syncmount mount`. */
   async mount(args: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
     const started = this.#next(({ ready, failed }) => ready === true || failed !== undefined);
     this.#over = this.#next(({ over }) => over === true);
@@ -63,7 +63,7 @@ export class MountHost {
     if (message.failed !== undefined) throw new Error(`mount: ${message.failed}`);
   }
 
-  /** Carries out what ends the mount. The process waits for the next mount, unless it ends all the same. */
+  /** Runs `act`, which ends the mount. The process then waits for the next mount, if it lives on. */
   async end<T>(act: () => Promise<T>): Promise<T> {
     await this.#setStay(true);
     try {
@@ -74,12 +74,12 @@ export class MountHost {
     }
   }
 
-  /** The process is about to be killed: it is for no other mount, even if this one ends before. */
+  /** Marks a process that is about to be killed: it must get no other mount, even if this mount ends before. */
   lose(): void {
     this.#isLost = true;
   }
 
-  /** Resolves when the mount has ended; false where its process has. */
+  /** Resolves when the mount has ended: false if its process has ended too, or is marked by `lose`. */
   async over(): Promise<boolean> {
     const isIdle = typeof (await this.#over) !== 'string' && !this.#isLost;
     if (isIdle) idle.push(this);
@@ -99,11 +99,11 @@ export class MountHost {
   }
 
   #send(order: Order): void {
-    // Nobody is there any more: its end is told by `#next`.
+    // An error means that the process is gone. `#next` reports its end.
     this.#child.send(order, () => undefined);
   }
 
-  /** The next message of a kind, or in words how the process has ended. */
+  /** The next message for which `isIt` holds, or a text that says how the process ended. */
   #next(isIt: (message: Message) => boolean): Promise<Message | string> {
     const child = this.#child;
     return new Promise((resolve) => {

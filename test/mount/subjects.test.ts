@@ -12,7 +12,7 @@ describe('a test that subjects share', () => {
         subjects.map(({ provider }) => (provider === '4sync' && round % 4 !== 0 ? 'leave out' : 'run')),
       );
     expect(parts(({ binding }) => binding === 'native', 0, true)).toEqual(['run', 'run', 'run', 'run', 'skip']);
-    // Where 4shared cannot, 4sync stands for their protocol.
+    // If 4shared cannot run a test, 4Sync runs it for their protocol.
     for (const round of rounds)
       expect(parts(({ provider }) => provider === '4shared', round, true)).toEqual([
         'skip',

@@ -1,6 +1,6 @@
 /**
- * What the semantics of a mount are tested on: every service over the kernel binding, and one over the native binding
- * too. What a service or a binding cannot do is a skip that says why in its name.
+ * The subjects of the tests of a mount's semantics: every service over the kernel binding, and one service over the native binding
+ * too. If a service or a binding cannot do something, the test is a skip with the reason in its name.
  */
 import { afterAll, afterEach, beforeEach, describe, it } from 'vitest';
 import {
@@ -18,18 +18,18 @@ export interface Subject {
   readonly binding: BindingName;
 }
 
-/** For what the way to the kernel has no part in. */
+/** For tests that do not depend on the binding. */
 export const overKernel: readonly Subject[] = providerNames.map((provider) => ({ provider, binding: 'kernel' }));
 
 /**
- * One for each protocol, for tests that take long and of which no part is 4Sync's own: it speaks the protocol of 4shared, through the
- * same code. What is its own (hosts, login, readings, refusals) is in the tests that have all services.
+ * One subject for each protocol, for long tests without a part of 4Sync's own: 4Sync speaks the protocol of 4shared, through the same
+ * code. What is its own (hosts, login, readings, refusals) is in the tests that run on all services.
  */
 export const protocols: readonly Subject[] = overKernel.filter(({ provider }) => provider !== '4sync');
 
 /**
- * For `describe.each` of tests that every service has for itself. 4Sync does what 4shared does in them, and has them in the complete
- * matrix only. `tests`: how many each service has.
+ * For `describe.each` of tests that run on every service. 4Sync behaves like 4shared in them, and runs them in the complete matrix
+ * only. `tests`: the number of tests for each service.
  */
 export function eachService(tests: number): readonly Subject[] {
   if (isComplete) return overKernel;
@@ -37,22 +37,22 @@ export function eachService(tests: number): readonly Subject[] {
   return protocols;
 }
 
-/** For `describe.each`: titles have `$provider` and `$binding`. */
+/** For `describe.each`. Titles can contain `$provider` and `$binding`. */
 export const subjects: readonly Subject[] = [...overKernel, { provider: '4shared', binding: 'native' }];
 
-/** What tests have to know of a service. */
+/** The facts that tests need about a service. */
 export interface Traits {
   /** A directory can be renamed. */
   readonly movesFolders: boolean;
-  /** There are directories without a file in them at the service. */
+  /** The service keeps a directory that has no file in it. */
   readonly keepsFolders: boolean;
-  /** Refusals of content: status, the service's code, and what close(2) answers. The first one is of an account that is full. */
+  /** Refusals of content: status, the service's code, and the errno of close(2). The first one is of an account that is full. */
   readonly refusals: readonly (readonly [status: number, code: string | undefined, errno: string])[];
-  /** The reading of its sandbox under which a `Range` header is not heeded. */
+  /** The reading with which the sandbox ignores a `Range` header. */
   readonly ignoringRanges: Readonly<Record<string, string>>;
   /** The route that stores a small file under a new name. */
   readonly storing: string;
-  /** Every request that brings content. */
+  /** Matches every request that uploads content. */
   readonly bringing: Pick<FaultRule, 'host' | 'route'>;
 }
 
@@ -106,7 +106,7 @@ export const traits: Readonly<Record<ProviderName, Traits>> = {
   },
 };
 
-/** Another client's changes show on 5sync at the next look at its feed, which comes the sooner the more requests there are. */
+/** On 5sync another client's changes show at the next poll of the feed. The more requests an hour has, the more often the mount polls. */
 const manyRequests = { requestsPerHour: 60_000 };
 
 export function openWorld({ provider, binding }: Subject, options: object = {}): Promise<World> {
@@ -115,8 +115,8 @@ export function openWorld({ provider, binding }: Subject, options: object = {}):
 }
 
 /**
- * One mount for all tests of a `describe`, since to mount takes longer than most of them: each works in a directory of its own there.
- * A test may leave it unmounted, or mounted with other flags. After one that failed the next has another world.
+ * One mount for all tests of a `describe`, because mounting takes longer than most of them. Each test works in its own directory.
+ * A test may leave the world unmounted, or mounted with other flags. After a failed test, the next test gets a new world.
  */
 export function shareWorld(subject: Subject, flags: readonly string[], use: (world: World) => void): void {
   let world: World | undefined;
@@ -139,26 +139,26 @@ export function shareWorld(subject: Subject, flags: readonly string[], use: (wor
 }
 
 type Body = () => Promise<void>;
-/** As `it` of vitest has them. */
+/** The arguments of vitest's `it` after the name. */
 type Test =
   | [test: Body, timeout?: number]
   | [options: { readonly tags?: string[]; readonly timeout?: number }, test: Body];
 type Register = (name: string, ...test: Test) => void;
 
-/** Registers tests that all subjects share: in the quick run each of them is for the subject whose turn it is. */
+/** Registers tests that all subjects share. In the quick run, each test runs on one subject, and the subjects take turns. */
 export interface Turns {
   readonly it: Register;
-  /** `it`, or a skip whose name says why. Where a subject cannot, it has no turn. */
+  /** `it`, or a skip with the reason in its name. In the quick run, a subject that is skipped gets no turn. */
   unless(isSkipped: (subject: Subject) => boolean, reason: string): Register;
 }
 
-/** Of the tests that 4Sync shares with 4shared it runs one in so many in the complete matrix, so that each file with a few has one. */
+/** In the complete matrix 4Sync runs every fourth of the tests that it shares with 4shared, so that each file with a few runs one. */
 const FOURSYNC_SHARE = 4;
 
 /**
- * What becomes of the `round`-th test of a file for this subject. In the complete matrix those run it that can, and the others
- * skip it; in the quick run one of those that can, and a skip is told only where nobody can. 4Sync speaks the protocol of 4shared,
- * through the same code: where 4shared runs a test, 4Sync takes its share of the complete matrix, and has no turn in the quick run.
+ * Decides whether this subject runs the `round`-th test of a file. In the complete matrix, each able subject runs it, and the others
+ * skip it. In the quick run, one able subject runs it, and it is a skip only if no subject is able. 4Sync speaks the protocol of
+ * 4shared, through the same code: if 4shared can run a test, 4Sync runs its share in the complete matrix, and none in the quick run.
  */
 export function partOf(
   subject: Subject,
@@ -181,9 +181,9 @@ export function partOf(
 }
 
 /**
- * `describe.each` for tests that say the same of every subject: rule 3 of `test/support/extent.ts`. In the body, `turns.it` is for
- * such tests, and vitest's own `it` for those that are about one service, and are always run.
- * @throws Error where the body registers other tests for one subject than for another: a turn would be lost
+ * `describe.each` for tests that say the same of every subject: rule 3 of `test/support/extent.ts`. In the body, `turns.it` registers
+ * such tests. vitest's own `it` registers tests of one service, which always run.
+ * @throws Error if the body registers different tests for two subjects: a turn would be lost
  */
 export function describeEach(
   among: readonly Subject[],
@@ -192,7 +192,7 @@ export function describeEach(
 ): void {
   // Files with few tests begin with different subjects.
   const first = [...title].reduce((sum, letter) => sum + letter.charCodeAt(0), 0);
-  /** By subject. Those of a nested `describe` come only when the body has ended. */
+  /** The names by subject. vitest runs a nested `describe` only after the body, so its names come later. */
   const registered = new Map<Subject, string[]>();
 
   describe.each(among)(title, (subject) => {
@@ -218,7 +218,7 @@ export function describeEach(
   });
 }
 
-/** Requests for content, on whichever service. */
+/** True for requests for content, on every service. */
 export function isDownload({ route }: LogEntry): boolean {
   return /^GET .*\bdownload$/.test(route);
 }

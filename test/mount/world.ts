@@ -1,7 +1,7 @@
 /**
- * A whole world for a test: a sandbox in this process, the real command line in others, a mount through the kernel.
+ * A whole world for a test: a sandbox in this process, the real command line in child processes, a mount through the kernel.
  *
- * The sandbox answers from this process, so nothing here may touch a mount synchronously: programs do, as children.
+ * The sandbox answers from this process. A synchronous call into a mount would block it, so only child processes touch a mount.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -28,16 +28,16 @@ import {
 import { mountAlone } from './mount-alone.js';
 import { MountHost } from './mount-host.js';
 
-/** What comes sooner or later is waited for so long, as `expect.poll` does, s. */
+/** Longest wait for an expected event, the same as that of `expect.poll`, s. */
 const PATIENCE = 120;
-/** Before the second look, s. */
+/** The pause before the second look, s. */
 const FIRST_PAUSE = 0.05;
-/** Each pause is longer than the one before it by this factor, up to `LONGEST_PAUSE`: a look starts programs, and others work meanwhile. */
+/** Each pause is longer by this factor, up to `LONGEST_PAUSE`, because a look starts programs that take time from the work it waits for. */
 const GROWTH = 1.25;
 /** s */
 const LONGEST_PAUSE = 1;
 
-/** A mount that does not end within so long at the end of a test ends with its process, ms. */
+/** At the end of a test, a mount that does not end within this time is killed with its process, ms. */
 const RELEASE_PATIENCE_MS = 500;
 
 const program = resolve('bin/syncmount.js');
@@ -48,20 +48,20 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** For `describe.each`: what a program sees of a mount must not depend on the way to the kernel. */
+/** For `describe.each`: a program must see the same mount through both bindings. */
 export const bindingNames = ['kernel', 'native'] as const;
 export type BindingName = (typeof bindingNames)[number];
 
 export interface WorldOptions extends SandboxOptions {
-  /** Without the login that most tests need. */
+  /** Leaves out the login that most tests need. */
   readonly loggedOut?: boolean;
-  /** What mounts go through; otherwise what `mount` chooses by itself. */
+  /** The binding of the mounts. Without it, `mount` chooses. */
   readonly binding?: BindingName;
 }
 
 const worlds: World[] = [];
 
-/** Registers the cleaning-up of this file: no mount and no process is left, whatever a test did. */
+/** Registers the cleanup of this file: it leaves no mount and no process, whatever a test did. */
 export function cleanUpWorlds(): void {
   afterEach(async () => {
     const failures: unknown[] = [];
@@ -75,7 +75,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   return worldOf(await startSandbox(sandboxOptions), loggedOut, binding);
 }
 
-/** A world of another service. The parts of its sandbox that all have (store, log, faults, settings) are typed as 4shared's. */
+/** A world of any service. The sandbox parts that all services have (store, log, faults, settings) have the types of 4shared. */
 export async function createServiceWorld(
   options: AnySandboxOptions,
   loggedOut = false,
@@ -93,7 +93,7 @@ async function worldOf(sandbox: Sandbox, loggedOut = false, binding?: BindingNam
   return world;
 }
 
-/** Takes a world out of the cleaning-up after each test: who keeps it ends it. */
+/** Takes a world out of the cleanup after each test. The caller must end it. */
 export function keepWorld(world: World): World {
   const at = worlds.indexOf(world);
   if (at >= 0) worlds.splice(at, 1);
@@ -114,12 +114,12 @@ export class World {
   /** The mounts of this world. */
   readonly registry: Registry;
   readonly #binding: BindingName | undefined;
-  /** What `mount` was last called with. */
+  /** The flags of the last `mount`. */
   flags: readonly string[] = [];
-  /** The directory that scripts run in: its path in the mount, and in the directory beside it. */
+  /** The directory that scripts run in, relative to the mount and to the directory beside it. */
   #place = '';
   readonly #children = new Set<ChildProcess>();
-  /** The process of the mount, where it may mount again. */
+  /** The process of the mount, if it can mount again later. */
   #host: MountHost | undefined;
 
   constructor(directory: string, sandbox: Sandbox, binding?: BindingName) {
@@ -142,8 +142,8 @@ export class World {
   }
 
   /**
-   * Leaves behind what `syncmount login` does. A process takes half a second to start, and these tests start a thousand: those
-   * that are about the commands themselves call them, the others do without.
+   * Has the same effect as `syncmount login`, without a process. A process takes half a second to start, and these tests would start a
+   * thousand. Only tests of the command itself run it.
    */
   async signIn(name = 'work'): Promise<void> {
     const { provider, endpoints } = this.sandbox;
@@ -170,8 +170,8 @@ export class World {
   }
 
   /**
-   * Mounts `work:` and fails the test where that fails. Carries out what the process does that `syncmount mount` starts, without the
-   * command that waits for it, in a process that may have mounted before. Tests of the command, and of processes, call `cli`.
+   * Mounts `work:`, and fails the test if that fails. It does what the background process of `syncmount mount` does, without the command
+   * that waits for it, and in a process that may have mounted before. Tests of the command, and of processes, call `cli`.
    */
   async mount(...flags: string[]): Promise<void> {
     this.flags = flags;
@@ -185,7 +185,7 @@ export class World {
     this.#host = host;
   }
 
-  /** Does a process have to be started for what this world has in its environment, which a process reads once? */
+  /** True if this world's environment needs a new process, because a process reads its environment once. */
   #hasOwnEnvironment(): boolean {
     const names = new Set([...Object.keys(this.env), ...Object.keys(process.env)]);
     return [...names].some(
@@ -193,7 +193,7 @@ export class World {
     );
   }
 
-  /** What `syncmount umount` asks the mount; resolves once it has ended. */
+  /** Asks the mount to unmount, as `syncmount umount` does. Resolves when it has ended. */
   async umount(): Promise<void> {
     const left = await this.#unmount('unmount');
     if (left.length > 0) throw new Error(`umount left ${JSON.stringify(left)}\n${await this.log()}`);
@@ -211,7 +211,7 @@ export class World {
     return left;
   }
 
-  /** What `syncmount status` asks the mount. */
+  /** Asks the mount for its status, as `syncmount status` does. */
   async status(): Promise<MountStatus> {
     return (await askControl(this.#entry().socket, 'status')) as MountStatus;
   }
@@ -220,7 +220,7 @@ export class World {
     return this.registry.find(this.mnt) !== undefined;
   }
 
-  /** Makes a directory in the mount, and one beside it, and stays there: scripts have them as `$MNT` and `$TOP`. */
+  /** Makes a directory in the mount, and one beside it. Later scripts run there, and have them as `$MNT` and `$TOP`. */
   async enter(place: string): Promise<void> {
     this.#place = '';
     await this.out(`mkdir ${place} "$TOP/${place}"`);
@@ -235,18 +235,18 @@ export class World {
 
   /** Runs a shell script in the mounted directory. `$MNT`, `$TOP` (outside the mount) and `$SYNCMOUNT` are set. */
   sh(script: string): Promise<Outcome> {
-    // Not as the child's cwd: this process would wait for its chdir(2) without answering the requests behind it.
+    // Not with spawn's cwd: this process would block in spawn() until the child's chdir(2) is done, and chdir(2) needs the sandbox here.
     return this.#run('bash', ['-c', `set -o pipefail; cd "$MNT" || exit 99\n${script}`]);
   }
 
-  /** A script's standard output, trimmed, run beside the mount. */
+  /** Runs a script beside the mount. Returns its standard output, trimmed. */
   async shell(script: string): Promise<string> {
     const { code, stdout, stderr } = await this.#run('bash', ['-c', script]);
     if (code !== 0) throw new Error(`'${script}' ended with ${code}: ${stderr}${stdout}`);
     return stdout.trim();
   }
 
-  /** The script's standard output, trimmed; fails the test where the script fails. */
+  /** Runs a script in the mounted directory. Returns its standard output, trimmed. Fails the test if the script fails. */
   async out(script: string): Promise<string> {
     const { code, stdout, stderr } = await this.sh(script);
     if (code !== 0) throw new Error(`'${script}' ended with ${code}: ${stderr}${stdout}`);
@@ -267,7 +267,7 @@ export class World {
     );
   }
 
-  /** Waits until so many contents wait for their upload, and so many could not be stored. */
+  /** Waits until `pending` contents wait for their upload, and `failed` contents could not be stored. */
   async untilWaiting(pending: number, failed: number): Promise<void> {
     const counts = async (): Promise<number[]> => {
       const status = await this.status();
@@ -276,7 +276,7 @@ export class World {
     await expect.poll(counts).toEqual([pending, failed]);
   }
 
-  /** Starts a script that goes on while the test does. `ended` resolves at its end; `first` at its first output. */
+  /** Starts a script that runs beside the test. `ended` resolves at its end, `first` at its first output. */
   start(script: string): {
     readonly child: ChildProcess;
     readonly first: Promise<void>;
@@ -294,7 +294,7 @@ export class World {
     return { child, first: started, ended };
   }
 
-  /** What the service has below the directory of the scripts, by the paths from there, but for the files that hold metadata. */
+  /** The service's entries below the directory of the scripts, with paths relative to it. Without the files that hold metadata. */
   stored(): Entry[] {
     const top = this.#place === '' ? '/' : `/${this.#place}/`;
     const inside = this.sandbox.store
@@ -314,7 +314,7 @@ export class World {
     return new Map(files.map(({ path, md5 }) => [path, md5]));
   }
 
-  /** What `act` asks of the provider. */
+  /** The requests that `act` causes. */
   async requestsOf(act: () => Promise<unknown>): Promise<LogEntry[]> {
     const before = this.sandbox.log.entries().at(-1)?.n ?? 0;
     await act();
@@ -343,21 +343,21 @@ export class World {
   }
 
   async end(): Promise<void> {
-    // Not once more by the cleaning-up of the next file.
+    // The cleanup of the next file must not end this world again.
     keepWorld(this);
     for (const child of this.#children) child.kill('SIGKILL');
     await this.#release();
     const mounted = this.registry.all();
     const places = [this.mnt, ...mounted.map(({ mountpoint }) => mountpoint)];
     const script = `kill -9 ${mounted.map(({ pid }) => pid).join(' ')}; for at; do umount -l "$at"; done; true`;
-    // mountpoint(1) does not know one whose process has died; what is gone already is no error.
+    // umount(8) runs for all of them: mountpoint(1) does not recognise a mount whose process has died. Its errors do not matter.
     await this.#run('sh', ['-c', script, 'sh', ...places]);
     while (mounted.some(({ pid }) => lifeOf(pid) !== 'gone')) await sleep(5);
     await this.sandbox.close();
     await rm(this.directory, { recursive: true, force: true });
   }
 
-  /** Ends a mount so that its process can mount again, if it does so at once. */
+  /** Ends a mount so that its process can mount again, if the mount ends quickly. */
   async #release(): Promise<void> {
     const host = this.#host;
     if (host === undefined || !this.isMounted) return;
@@ -388,7 +388,7 @@ export class World {
         done({ code: code ?? 128, stdout: `${Buffer.concat(stdout)}`, stderr: `${Buffer.concat(stderr)}` });
       });
       started?.(child);
-      // A program that ends without reading its input is no concern here.
+      // A program may end without reading its input.
       child.stdin.on('error', () => undefined);
       child.stdin.end(input);
     });

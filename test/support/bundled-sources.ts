@@ -1,13 +1,13 @@
 /**
- * Gives test files that have a process each the sources of the program in a bundle, made once a run: to load two hundred modules one
- * by one takes a second of CPU, for each of a hundred files. Every import of `src` leads there, so no module is there twice.
+ * Bundles the sources of the program once a run, for test files that each have a process. Loading two hundred modules one by one takes
+ * a second of CPU, for each of a hundred files. Every import of `src` resolves to the bundle, so no module is loaded twice.
  */
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { build } from 'rolldown';
 import type { Plugin } from 'vitest/config';
 
-/** Below `node_modules`, where vitest leaves files to Node.js, and packages are found. */
+/** Below `node_modules`: there vitest lets Node.js load the files, and Node.js finds packages. */
 const caches = resolve('node_modules/.cache');
 const sources = resolve('src');
 
@@ -23,7 +23,7 @@ function imported(): string[] {
   return [...new Set(found)];
 }
 
-/** Bundles them; answers the file that each has become, by its path without extension. */
+/** Bundles them. Returns the bundled file of each, by its source path without extension. */
 async function bundle(): Promise<Map<string, string>> {
   mkdirSync(caches, { recursive: true });
   const dir = mkdtempSync(join(caches, 'syncmount-tests-'));
@@ -32,7 +32,7 @@ async function bundle(): Promise<Map<string, string>> {
   await build({
     input: Object.fromEntries([...entries].map(([path, name]) => [name, `${path}.ts`])),
     platform: 'node',
-    // It finds its compiled addon beside its own files.
+    // Not bundled, because it finds its compiled addon beside its own files.
     external: ['better-sqlite3'],
     output: { dir, format: 'esm', entryFileNames: '[name].mjs', chunkFileNames: 'chunks/[name].mjs' },
   });

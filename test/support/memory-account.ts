@@ -1,4 +1,4 @@
-/** What a `MemoryProvider` keeps at its server, and how another client looks at it and changes it. */
+/** The server side of a `MemoryProvider`, with methods by which another client reads and changes it. */
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../src/base/clock.js';
 import { ProviderError } from '../../src/providers/errors.js';
@@ -17,7 +17,7 @@ export interface MemoryNode {
 
 export class MemoryAccount {
   rootId = 'root';
-  /** Incomplete uploads: what the server has taken so far. */
+  /** Incomplete uploads: the bytes that the server has so far. */
   readonly uploads = new Map<string, Uint8Array>();
   readonly #clock: Clock;
   readonly #capabilities: Pick<Capabilities, 'md5' | 'caseSensitive'>;
@@ -30,12 +30,12 @@ export class MemoryAccount {
     this.#nodes.add(this.#make('folder', this.rootId, null, ''));
   }
 
-  /** By the server's clock, ms. */
+  /** The time of the server's clock, ms. */
   get now(): number {
     return this.#clock.now();
   }
 
-  /** Stores a file (and the folders above it) as another client does. Answers its id. */
+  /** Stores a file (and the folders above it) as another client does. Returns its id. */
   put(path: string, content: string | Uint8Array): string {
     const { parentId, name } = this.#split(path);
     const data = typeof content === 'string' ? Buffer.from(content) : content;
@@ -78,12 +78,12 @@ export class MemoryAccount {
     return Object.fromEntries(Object.entries(tree).sort(([a], [b]) => (a < b ? -1 : 1)));
   }
 
-  /** Names of what is in the trash. */
+  /** The names in the trash. */
   trash(): string[] {
     return [...this.#nodes].filter((node) => node.trashed).map((node) => node.name);
   }
 
-  /** Moves to the trash what another client removes there. */
+  /** Moves an entry to the trash, as another client does. */
   discard(path: string): void {
     const node = this.at(path);
     if (node === undefined) throw new Error(`${path} does not exist`);
@@ -94,7 +94,7 @@ export class MemoryAccount {
     return [...this.#nodes]
       .filter((node) => node.trashed)
       .map((node) => {
-        // As the node was before its removal.
+        // The entry shows the node as it was before its removal.
         node.trashed = false;
         const entry = this.entry(node.kind, node.id);
         const path = this.#pathOf(node)?.split('/') ?? null;
@@ -119,7 +119,7 @@ export class MemoryAccount {
 
   change(node: MemoryNode, data: Uint8Array): void {
     node.data = data;
-    // No two changes are made in the same millisecond, as far as anybody can tell.
+    // Two changes never have the same time in ms.
     node.modified = Math.max(this.#clock.now(), node.modified + 1);
   }
 
@@ -127,7 +127,7 @@ export class MemoryAccount {
     node.id = `f${this.#next++}`;
   }
 
-  /** Gives objects the ids that a service gave them once. `ids`: by path; '' is the root. */
+  /** Gives objects ids that a service gave them in the past. `ids` is by path; '' is the root. */
   identify(ids: Readonly<Record<string, string>>): void {
     for (const [path, id] of Object.entries(ids)) {
       const node = this.at(path);
@@ -147,13 +147,13 @@ export class MemoryAccount {
     this.#nodes.delete(node);
   }
 
-  /** Throws `exists` when another object than `but` has the name. */
+  /** Throws `exists` if an object other than `but` has the name. */
   requireFree(parentId: string, name: string, but?: MemoryNode): void {
     const holder = this.#child(parentId, name);
     if (holder !== undefined && holder !== but) throw new ProviderError('exists', `${name} exists`);
   }
 
-  /** Throws `not-found` when it is gone or in the trash. */
+  /** Throws `not-found` if the object is gone or in the trash. */
   node(kind: MemoryNode['kind'], id: string): MemoryNode {
     return this.#require(kind, id, false);
   }
@@ -218,7 +218,7 @@ export class MemoryAccount {
     return id;
   }
 
-  /** Null where a folder above is in the trash. */
+  /** Null if the node or a folder above it is in the trash. */
   #pathOf(node: MemoryNode): string | null {
     const names: string[] = [];
     for (let at: MemoryNode | undefined = node; at !== undefined && at.id !== this.rootId; ) {

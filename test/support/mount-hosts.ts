@@ -1,4 +1,4 @@
-/** For the files that mount: processes that mount again and again. */
+/** Setup of the test files that mount: they share processes that mount repeatedly. */
 import { afterAll } from 'vitest';
 import { endSpareMountHosts, MountHost } from '../mount/mount-host.js';
 

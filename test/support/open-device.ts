@@ -1,6 +1,6 @@
 /**
- * /dev/fuse is for everyone, as udev has it on every desktop and server. A container's /dev may be stricter: then it is so while the
- * tests run, some of which mount as another user.
+ * Lets everybody open /dev/fuse while the tests run, because some of them mount as another user. udev sets the same mode on every
+ * desktop and server, but a container's /dev may be stricter.
  */
 import { chmod, stat } from 'node:fs/promises';
 

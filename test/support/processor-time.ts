@@ -1,4 +1,4 @@
-/** Tells `scripts/slowest-tests.mjs` what processor time each test file takes, with the programs that it starts. On Linux only. */
+/** Tells `scripts/slowest-tests.mjs` the processor time of each test file and the programs that it starts. On Linux only. */
 import { appendFileSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { afterAll, expect } from 'vitest';
@@ -8,7 +8,7 @@ const own = '/proc/self/stat';
 /** USER_HZ, which is 100 a second on every architecture that Node.js runs on. */
 const TICKS = 100;
 
-/** What this process and its children have used up to now, s. Some of those live on: they mount for the next file. */
+/** The processor time of this process and its children up to now, s. Some children live on and mount for the next file. */
 function used(): number {
   const living = readdirSync('/proc/self/task').flatMap((thread) =>
     textOf(`/proc/self/task/${thread}/children`).split(' ').filter(Boolean),
@@ -16,14 +16,14 @@ function used(): number {
   return [own, ...living.map((pid) => `/proc/${pid}/stat`)].reduce((sum, path) => sum + usedBy(textOf(path)), 0);
 }
 
-/** Of a process, and of those of its children that have ended, s: from the text of /proc/PID/stat. */
+/** The processor time of a process and its ended children, s, from the text of /proc/PID/stat. */
 function usedBy(stat: string): number {
   // utime, stime, cutime and cstime, counted from behind the name of the program, which may have blanks.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / TICKS;
 }
 
-/** Empty where the process has just ended, or the kernel does not list children (CONFIG_PROC_CHILDREN). */
+/** Empty if the process has just ended, or if the kernel does not list children (CONFIG_PROC_CHILDREN). */
 function textOf(path: string): string {
   try {
     return readFileSync(path, 'utf8');
@@ -32,7 +32,7 @@ function textOf(path: string): string {
   }
 }
 
-/** Of files that share a process, each begins where the one before has ended: its loading counts. */
+/** If files share a process, each file counts from the end of the file before it, so that its loading counts. */
 const shared = globalThis as { usedByFilesBefore?: number };
 
 if (tally !== undefined && existsSync(own))

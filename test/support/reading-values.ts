@@ -1,4 +1,4 @@
-/** Every value of every reading of the sandboxes; the compiler sees to it that a new reading comes in. */
+/** Every value of every reading of the sandboxes. The compiler reports a new reading that is missing here. */
 import type { WireReadings } from '../../src/sandbox/http/wire.js';
 import type { AcronisReadings, FiveSyncReadings, Readings } from '../../src/sandbox/index.js';
 
@@ -109,15 +109,15 @@ export const acronisValues: Values<AcronisReadings> = {
   toldNames: ['kept', 'asked'],
 };
 
-/** A provider alone is not right under these values: what mends them lies above it, and so do their tests, in `test/mount`. */
+/** A provider alone cannot handle these values. The layers above it do, and the tests of these values are in `test/mount`. */
 const aboveProvider: Readonly<Record<string, unknown>> = {
   // test/mount/uploads/refused-content.test.ts
   emptyContent: 'refused',
-  // What is asked for by name is not found again: test/mount/names/changed-names.test.ts
+  // A file is not found under the name that it was given: test/mount/names/changed-names.test.ts
   storedNames: 'folded',
 };
 
-/** The values under which a provider works by itself. */
+/** The values that a provider handles by itself. */
 export function ofProvider<R extends object>(values: Values<R>): Values<R> {
   const kept = Object.entries<readonly unknown[]>(values).map(([name, all]) => [
     name,

@@ -1,4 +1,4 @@
-/** A certificate that nobody trusts unasked, and its key. */
+/** A self-signed certificate, which nobody trusts by default, and its key. */
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import type { Tls } from '../../src/sandbox/index.js';
 
 const run = promisify(execFile);
 
-/** Writes it into a directory. `name`: of the subject, such as `IP:127.0.0.1`. `path`: the certificate's, for NODE_EXTRA_CA_CERTS. */
+/** Writes both into a directory. `name`: the subject, such as `IP:127.0.0.1`. `path`: the certificate's file, for NODE_EXTRA_CA_CERTS. */
 export async function selfSigned(
   directory: string,
   name: string,

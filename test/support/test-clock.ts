@@ -8,7 +8,7 @@ interface Sleeper {
 /** A clock that stands still until a test moves it. */
 export class TestClock implements Clock {
   #now = Date.UTC(2026, 0, 2, 3, 4, 5);
-  /** How far a person has set it from where it began, ms. */
+  /** By how much a person has set the clock in total, ms. */
   #set = 0;
   readonly #sleepers = new Set<Sleeper>();
 
@@ -44,7 +44,7 @@ export class TestClock implements Clock {
     });
   }
 
-  /** Moves on, and wakes who has slept long enough. */
+  /** Moves the time on, and wakes the sleepers whose time has come. */
   advance(ms: number): void {
     this.#now += ms;
     for (const sleeper of [...this.#sleepers].sort((a, b) => a.at - b.at)) {
@@ -59,5 +59,5 @@ export class TestClock implements Clock {
   }
 }
 
-/** Waits as the machine's clock does, and tells the same time always: whatever is bound to a second is within it, however slow the machine. */
+/** Sleeps like the machine's clock, but always tells the same time, so that no limit in seconds is passed on a slow machine. */
 export const stoppedClock: Clock = { ...systemClock, now: () => 0, monotonic: () => 0 };

@@ -1,13 +1,13 @@
-/** An HTTP proxy that makes tunnels (CONNECT), as companies have them: it answers for hosts that no name service knows. */
+/** An HTTP proxy that makes tunnels (CONNECT), as companies have them. It accepts hosts that no name service knows. */
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 
 export class TunnelProxy {
-  /** What was asked for, in order, such as `storage.test:443`. */
+  /** The requested hosts, in order, such as `storage.test:443`. */
   readonly asked: string[] = [];
   /** The header that a request must have; null: none is needed. */
   authorization: string | null = null;
-  /** What every request is answered with; null: it gets its tunnel. */
+  /** The status that every request gets; null: it gets its tunnel. */
   refusal: number | null = null;
   /** Requests get no answer. */
   isSilent = false;

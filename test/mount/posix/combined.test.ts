@@ -5,10 +5,10 @@ import { cleanUpWorlds } from '../world.js';
 import { type Combination, combinationOf, combined } from './combined.js';
 import type { Step } from './steps.js';
 
-/** Others: `COMBINED_SEED=100 COMBINED_SEEDS=50 npx vitest run test/mount/posix/combined -t 5sync` */
+/** Other seeds: `COMBINED_SEED=100 COMBINED_SEEDS=50 npx vitest run test/mount/posix/combined -t 5sync` */
 const first = Number(process.env.COMBINED_SEED ?? 3);
 const count = Number(process.env.COMBINED_SEEDS ?? 1);
-/** Parts of what the seed chooses, otherwise: a failure prints all of it; and the steps of its program. */
+/** Replaces parts of the combination that the seed chooses. A failure prints the combination, and the steps of its program. */
 const otherwise = JSON.parse(process.env.COMBINED_AGAIN ?? '{}') as Partial<Combination>;
 const steps = process.env.POSIX_AGAIN;
 

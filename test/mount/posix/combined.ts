@@ -14,46 +14,46 @@ import { type Cast, programs, type Step } from './steps.js';
 
 type Reading = string | number | boolean;
 
-/** All that a seed decides but the programs; `COMBINED_AGAIN` overrides parts of it. */
+/** Everything that a seed decides, except the programs. `COMBINED_AGAIN` overrides parts of it. */
 export interface Combination {
-  /** Those that are not the default ones. */
+  /** The readings that differ from the default. */
   readonly readings: Readonly<Record<string, Reading>>;
   readonly settings: Readonly<Record<string, number>>;
   readonly closing: 'stored at close' | 'write-back';
   readonly removal: 'trash' | 'permanent';
   readonly metadata: 'account' | 'local';
-  /** Another client moves and removes, or the account's other machine goes on with what this one has left. */
+  /** `client`: another client moves and removes. `machine`: another machine of the account continues after this one has unmounted. */
   readonly company: 'none' | 'client' | 'machine';
-  /** What comes after each program. */
+  /** The event after each program. */
   readonly breaks: readonly ('none' | 'kill' | 'remount')[];
 }
 
 const valuesOf: Readonly<Record<ProviderName, Readonly<Record<string, readonly Reading[]>>>> = {
   '4shared': { ...fourSharedValues },
   '4sync': { ...fourSharedValues },
-  // What another client did is waited for: a feed that lags much would take all of the time.
+  // The test waits for another client's changes: a feed with a long lag would take all of the time.
   '5sync': { ...fiveSyncValues, changesLagSeconds: [0, 2] },
   acronis: { ...acronisValues },
 };
 
 const settingsOf: Readonly<Record<ProviderName, Readonly<Record<string, readonly number[]>>>> = {
-  // Low enough that the larger files go in chunks, or as many as the document says.
+  // The first value is so low that larger files go in chunks. The second one is the document's.
   '4shared': { simpleUploadLimit: [60_000, 150_000_000] },
   '4sync': { simpleUploadLimit: [60_000, 150_000_000] },
-  // The largest files go in parts. Polls are as frequent as they can be.
+  // With the first limit the largest files go in parts. So many requests let the mount poll as often as it can.
   '5sync': { simpleUploadLimit: [1_500_000, 100_000_000], requestsPerHour: [1_000_000] },
   acronis: { tokenLifetimeSeconds: [2, 3600] },
 };
 
-/** Beyond two blocks of the largest kind. */
+/** Larger than two blocks of the largest kind. */
 const LARGEST = 9_000_000;
-/** How long another machine may take to show what was done, ms: a list of the metadata's files may be a minute old. */
+/** How long another machine may take to show changes, ms: its listing of the metadata files may be a minute old. */
 const SHOWING_MS = 90_000;
 
 const oneOf = (values: Readonly<Record<string, readonly Reading[]>>): fc.Arbitrary<Record<string, Reading>> =>
   fc.record(Object.fromEntries(Object.entries(values).map(([name, all]) => [name, fc.constantFrom(...all)])));
 
-/** What this seed chooses, of what goes together. */
+/** The combination for a seed, without choices that exclude each other. */
 export function combinationOf(provider: ProviderName, seed: number): Combination {
   const kind = fc.record({
     readings: oneOf(valuesOf[provider]),
@@ -70,9 +70,9 @@ export function combinationOf(provider: ProviderName, seed: number): Combination
   const readings = Object.fromEntries(
     Object.entries(drawn.readings).filter(([name, value]) => value !== defaults[name]),
   );
-  // Nothing can be removed for ever there: docs/semantics.md, "A service that does not delete".
+  // Nothing can be removed permanently there: docs/semantics.md, "A service that does not delete".
   const removal = readings.deletion === 'none' ? 'trash' : drawn.removal;
-  // What stays on one machine is not there for another, and nobody can follow what another client's move has made another object.
+  // Local metadata never reaches another machine. And nobody can follow a file if another client's move gives it a new id.
   const isAlone =
     (drawn.metadata === 'local' && drawn.company === 'machine') ||
     (readings.moveKeepsId === false && drawn.company === 'client');
@@ -80,23 +80,23 @@ export function combinationOf(provider: ProviderName, seed: number): Combination
   return { ...drawn, readings, removal, company } as Combination;
 }
 
-/** Names that the service tells apart, as far as docs/semantics.md says that it does. */
+/** Names that the service tells apart according to docs/semantics.md. */
 export function namesFor(provider: ProviderName, readings: Combination['readings']): readonly string[] {
   const plain = ['a', 'b', 'c', 'ü'];
   const cleans = readings.storedNames !== undefined;
-  // 5sync has folders by their paths only; and whether a service refuses an empty file or its odd name, nobody can tell.
+  // 5sync has folders only as parts of paths. And if empty files are refused, nobody can tell whether the reason is the odd name.
   if ((provider === '5sync' && cleans) || readings.emptyContent === 'refused') return plain;
   const odd = [...plain, 'x:y', 'end.', 'Q'];
   const tellsApart = !cleans && provider !== 'acronis' && readings.nameCase !== 'insensitive';
   return tellsApart ? [...odd, 'A', 'u\u0308', 't\tb ', '%2F'] : odd;
 }
 
-/** Does the service hold each file under its own name, in its own folder? */
+/** True if the service holds each file under its own name, in its own folder. */
 function isLiteral({ readings }: Combination): boolean {
   return readings.storedNames === undefined && readings.emptyContent === undefined && readings.multipartPath !== 'root';
 }
 
-/** Throws where anything differs. Answers how many programs ran. */
+/** Throws if anything differs. Returns the number of programs that ran. */
 export async function combined(
   provider: ProviderName,
   seed: number,

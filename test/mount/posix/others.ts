@@ -1,19 +1,19 @@
-/** What compare.py asks of the service behind the mount: to hold uploads up on their way, and to be another client. */
+/** Answers the requests of compare.py about the service behind the mount: to delay uploads, and to act as another client. */
 import { basename, dirname } from 'node:path';
 import type { ProviderName } from '../../../src/sandbox/index.js';
 import { traits } from '../subjects.js';
 import type { World } from '../world.js';
 import { type Limits, treeOf } from './trees.js';
 
-/** A question: its name and what it is about. Paths are relative to the run's directory. */
+/** A request of compare.py: its name and its arguments. Paths are relative to the run's directory. */
 export type Question = readonly [name: string, ...told: readonly unknown[]];
 
 /**
- * Longest that a held-up request takes by itself, ms. Who breaks it off may wait for its answer, up to a second
- * (docs/semantics.md): less than that, or every step would take it.
+ * How long a delayed request takes, ms. A call that cancels an upload may wait up to a second for the answer (docs/semantics.md). The
+ * delay is shorter than that, or every step would take a second.
  */
 const HELD_UP_MS = 200;
-/** A closed content whose upload has not begun after this waits for the next save of a file that is rewritten often, ms. */
+/** If the upload of a closed file has not begun after this time, the mount waits for the next save of an often rewritten file, ms. */
 const SOON_MS = 400;
 
 export class Others {
@@ -21,16 +21,16 @@ export class Others {
   readonly #provider: ProviderName;
   readonly #limits: Limits;
   readonly #local: (name: string) => string;
-  /** Uploads that were met on their way. */
+  /** The number of uploads that a step met in flight. */
   met = 0;
-  /** What another client did. */
+  /** The number of another client's acts. */
   acts = 0;
-  /** The delay that is in force. */
+  /** The id of the current delay, a fault rule of the sandbox. */
   #rule: number | null = null;
-  /** When the file was seen to be closed while its upload had not begun, ms. */
+  /** The time at which the file was closed and its upload had not begun, ms. */
   #closedAt: number | null = null;
 
-  /** `local`: where the ordinary directory of a run is. */
+  /** `local` returns the ordinary directory of a run. */
   constructor(world: World, provider: ProviderName, limits: Limits, local: (name: string) => string) {
     this.#world = world;
     this.#provider = provider;
@@ -38,7 +38,7 @@ export class Others {
     this.#local = local;
   }
 
-  /** Answers a question about the run of that name. */
+  /** Answers a request about the run of that name. */
   async answer(run: string, [name, ...told]: Question): Promise<unknown> {
     const texts = told.map(String);
     const [first = '', path = '', to = ''] = texts;
@@ -58,7 +58,7 @@ export class Others {
     }
   }
 
-  /** The next upload's `nth` request is held up: before the service has acted, or before it answers. */
+  /** Delays the next upload's `nth` request: before the service acts, or before it answers. */
   #delay(nth: number, when: 'before' | 'after', performed: boolean): void {
     const { bringing } = traits[this.#provider];
     this.#closedAt = null;
@@ -66,7 +66,7 @@ export class Others {
     this.#rule = this.#world.sandbox.faults.add({ ...bringing, nth, action });
   }
 
-  /** True also where there is nothing more to wait for. `isClosed`: close(2) has returned. */
+  /** True if the delayed request has come, or if none will come. `isClosed`: close(2) has returned. */
   async #isUploading(path: string, isClosed: boolean): Promise<boolean> {
     if (this.#rule === null || this.#world.sandbox.faults.fired(this.#rule) > 0) return true;
     if (!isClosed) return false;
@@ -76,7 +76,7 @@ export class Others {
     return !pending.some((upload) => upload.path === path);
   }
 
-  /** What is held up goes on by itself, soon; nothing else is. */
+  /** Ends the delay for later requests. A request that is already delayed goes on by itself, soon. */
   #goOn(): void {
     const { faults } = this.#world.sandbox;
     if (this.#rule !== null && faults.fired(this.#rule) > 0) this.met++;
@@ -85,8 +85,9 @@ export class Others {
   }
 
   /**
-   * Has the service all of it, as the ordinary directory has? Of what is moved, changes may be open, in a directory where it is renamed. Directories that exist through
-   * their files alone stay in the mount when their files go, so they are not removed.
+   * True if the service holds everything below the path as the ordinary directory does, so that another client can act on it. Before
+   * a move, files may have open changes: a moved file, or a directory that keeps its parent. If directories exist only through their
+   * files, they stay in the mount when their files go, so the other client must not remove them.
    */
   async #can(run: string, how: string, path: string, to: string): Promise<boolean> {
     const { store } = this.#world.sandbox;

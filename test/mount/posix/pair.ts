@@ -1,4 +1,4 @@
-/** A mount and an ordinary directory beside it, in which compare.py does the same. */
+/** A mount and an ordinary directory beside it. compare.py makes the same calls in both. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -17,21 +17,21 @@ const limitsOf: Readonly<Record<ProviderName, Limits>> = {
   acronis: { lenient: [], forgetsEmptyDirectories: false },
 };
 
-/** What the service has of it after the last close may be tidied up for so long, ms. */
+/** After the last close, the mount may take this long to tidy up at the service, ms. */
 const TIDY_MS = 3000;
-/** How long is looked for a shorter program that goes wrong, ms. */
+/** How long the search for a shorter failing program may take, ms. */
 const SHRINKING_MS = 30_000;
-/** How often is looked, ms. */
+/** The time between two looks, ms. */
 const LOOK_MS = 20;
 
 const program = resolve('test/mount/posix/compare.py');
 
-/** One program. Answers how many steps it had; throws with the shortest script that goes wrong. */
+/** Runs one program. Returns the number of its steps. Throws an error with the shortest failing script. */
 export async function checkOne(pair: Pair, kind: fc.Arbitrary<readonly Step[]>, seed: number): Promise<number> {
   let length = 0;
   let until = Number.POSITIVE_INFINITY;
   const property = fc.asyncProperty(kind, async (steps) => {
-    // Time is over: this one is not tried, and the shortest so far stands.
+    // The time is over: this program counts as good, so that fast-check reports the shortest failure so far.
     if (Date.now() > until) return;
     length = steps.length;
     const problem = await pair.run(steps);
@@ -48,7 +48,7 @@ export async function checkOne(pair: Pair, kind: fc.Arbitrary<readonly Step[]>, 
   return length;
 }
 
-/** Does it again: on any mount at `$MNT`, or, where the service has a part in it, as a test. */
+/** A command that repeats the program: on any mount at `$MNT`, or as a test if the program needs the service. */
 function scriptOf(steps: readonly Step[]): string {
   if (steps.some(([name]) => name === 'elsewhere' || name === 'during_upload'))
     return `POSIX_AGAIN='${JSON.stringify(steps)}' npx vitest run test/mount/posix -t 'NAME OF THIS TEST'`;
@@ -61,7 +61,7 @@ export class Pair {
   readonly #world: World;
   readonly #limits: Limits;
   readonly others: Others;
-  /** When the service is compared. */
+  /** When the service's content is compared. */
   readonly #service: 'after each program' | 'at the end' | 'never';
   readonly #top: string;
   readonly #child: ChildProcess;
@@ -70,8 +70,8 @@ export class Pair {
   #number = 0;
 
   /**
-   * `service`: whether, and when, it holds under each name what the ordinary directory has; with write-back at the end. `top`: of the ordinary
-   * directories.
+   * `service`: when the service must hold the same names and contents as the ordinary directory; with write-back only at the end.
+   * `top`: the folder of the ordinary directories.
    */
   constructor(
     world: World,
@@ -90,12 +90,12 @@ export class Pair {
     this.#answers = this.#lines[Symbol.asyncIterator]();
   }
 
-  /** What differed, in the calls or at the service; null where nothing did. */
+  /** Runs a program. Returns the difference, in the calls or at the service, or null. */
   async run(steps: readonly Step[]): Promise<string | null> {
     return this.runIn(`run-${this.#number++}`, steps);
   }
 
-  /** The same in a directory that may be there, as an earlier program has left it. */
+  /** The same in a named directory, which an earlier program may have left. */
   async runIn(name: string, steps: readonly Step[]): Promise<string | null> {
     const { mnt } = this.#world;
     const asked = { mount: join(mnt, name), local: this.#local(name), steps, lenient: this.#limits.lenient };
@@ -103,7 +103,7 @@ export class Pair {
     return difference === null && this.#service === 'after each program' ? this.#differenceAtService(name) : difference;
   }
 
-  /** Of all that programs have left on this mount, for as long as it takes to show what was done elsewhere. */
+  /** The difference of the trees of all programs on this mount. Waits up to `patience` ms until changes from elsewhere show. */
   async differenceOfTrees(patience: number): Promise<string | null> {
     const names = await readdir(this.#top);
     for (const until = Date.now() + patience; ; await new Promise((done) => setTimeout(done, LOOK_MS * 10))) {
@@ -115,7 +115,7 @@ export class Pair {
     }
   }
 
-  /** At the service, of all programs. */
+  /** The difference at the service, of all programs. */
   async differenceThere(): Promise<string | null> {
     if (this.#service === 'never') return null;
     for (const name of await readdir(this.#top)) {
@@ -125,7 +125,7 @@ export class Pair {
     return null;
   }
 
-  /** Answers what compare.py asks meanwhile. */
+  /** Sends a task to compare.py and returns the difference. Answers the requests of compare.py meanwhile. */
   async #differenceOf(name: string, asked: object): Promise<string | null> {
     const say = (message: unknown) => this.#child.stdin?.write(`${JSON.stringify(message)}\n`);
     say(asked);
@@ -138,7 +138,7 @@ export class Pair {
     }
   }
 
-  /** Nothing of any run may have been only in the mount's memory. */
+  /** Compares again after a remount with an empty cache: no run's result may have been in the mount's memory alone. */
   async compareAfterRemount(metadata: readonly string[]): Promise<void> {
     const world = this.#world;
     this.end();
@@ -147,7 +147,7 @@ export class Pair {
     if (difference !== null) throw new Error(`after the unmount, ${difference}`);
     await world.clearCache();
     await world.mount('--binding', 'kernel', ...metadata);
-    // diff(1) takes two sockets for different.
+    // diff(1) reports any two sockets as different.
     const { code, stdout, stderr } = await world.sh(
       `cd "$TOP" && ! diff -r --no-dereference local mnt 2>&1 | grep -v 'is a socket while file .* is a socket$'`,
     );
@@ -155,7 +155,7 @@ export class Pair {
     await world.umount();
   }
 
-  /** Another machine, of fresh state, shows all kinds of files, modes, times, attributes and names of one inode. */
+  /** Compares on another machine with fresh state: kinds of files, modes, times, attributes, and names of one inode. */
   async compareOnAnotherMachine(metadata: readonly string[]): Promise<void> {
     const other = await joinWorld(this.#world);
     await other.mount('--binding', 'kernel', ...metadata);
@@ -192,7 +192,7 @@ export class Pair {
     }
   }
 
-  /** What the service has of a run. */
+  /** The paths of a run that the service holds, with the MD5 of files. */
   #held(name: string): Map<string, string> {
     const top = `/${name}/`;
     const entries = this.#world.sandbox.store.tree().filter(({ path }) => path.startsWith(top));

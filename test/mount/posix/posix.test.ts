@@ -5,10 +5,10 @@ import { cleanUpWorlds } from '../world.js';
 import { createPosixWorld, posix } from './posix.js';
 import type { Step } from './steps.js';
 
-/** The same in each ordinary run, so that it says something of what was changed; POSIX_SEED and POSIX_SECONDS choose others. */
+/** The same in each ordinary run, so that a failure points to the change under test. POSIX_SEED and POSIX_SECONDS choose others. */
 const seed = Number(process.env.POSIX_SEED ?? 1);
 const chosenSeconds = process.env.POSIX_SECONDS;
-/** Each kind of what happens beside the program's calls, once; so that none of them quietly comes to nothing. */
+/** Each kind of event beside the program's calls, once. The test counts them, so that no kind can silently have no effect. */
 const company: readonly Step[] = [
   ['mkdir', 'a'],
   ['mkdir', 'b'],
@@ -29,7 +29,7 @@ const company: readonly Step[] = [
   ['fstat', 1],
 ];
 
-/** What a failure has printed, to do it again. */
+/** The steps that a failure printed, to repeat them. */
 const again = process.env.POSIX_AGAIN;
 
 describe('random system calls', () => {

@@ -1,4 +1,4 @@
-/** Random system calls through a mount against the same ones in an ordinary directory: see compare.py. */
+/** Compares random system calls on a mount with the same calls in an ordinary directory: see compare.py. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AnySandboxOptions, ProviderName } from '../../../src/sandbox/index.js';
@@ -9,40 +9,40 @@ import { type Cast, programs, type Step } from './steps.js';
 export interface PosixOptions {
   readonly provider: ProviderName;
   readonly seed: number;
-  /** Fewer where the time is over. */
+  /** The number of programs; fewer if `seconds` are over before. */
   readonly programs: number;
   readonly seconds?: number;
   readonly writeBack: boolean;
   /** Another client moves and removes what is stored, as far as the service lets it. */
   readonly withOthers: boolean;
-  /** Another machine shows in the end what the service cannot hold; `false`: with `--metadata local`. */
+  /** True: at the end, another machine must show the metadata too. False: the mount has `--metadata local`. */
   readonly carriesMetadata?: boolean;
-  /** These steps alone, again: what a failure has printed. */
+  /** Runs only these steps, which a failure printed. */
   readonly again?: readonly Step[];
 }
 
 /**
- * What another client can do. On 5sync it cannot move, and what it did shows with the next poll, 5 s later at the earliest: once a
- * program.
+ * The abilities of another client. On 5sync it cannot move. It acts once in a program, because its act shows at the next poll, 5 s later
+ * at the earliest.
  */
 function castOf(provider: ProviderName, withOthers: boolean): Cast {
   if (!withOthers) return { others: 'none', mostActs: 0 };
   return provider === '5sync' ? { others: 'remove', mostActs: 1 } : { others: 'move', mostActs: MOST_ACTS };
 }
 
-/** Of another client in one program: each of them has the whole tree listed anew. */
+/** The most acts of another client in one program. After each act the mount lists the whole tree again. */
 const MOST_ACTS = 16;
-/** Another client's acts are waited for; a listing is the truth for so long. */
+/** How long a listing stays fresh if the test waits for another client's acts. */
 const SHORT_TTL = '50ms';
 
 function sandboxOptions(provider: ProviderName): AnySandboxOptions {
-  // Without end for the program's calls, and so many that polls are as frequent as they can be.
+  // Enough for the program's calls, and for polls as often as the mount can.
   if (provider === '5sync') return { provider, requestsPerHour: 1_000_000 };
-  // Low enough that the larger files go in chunks and take their names afterwards.
+  // So low that the larger files go in chunks and get their names afterwards.
   return provider === 'acronis' ? { provider } : { provider, simpleUploadLimit: 60_000 };
 }
 
-/** The world must be ended by the caller. */
+/** The caller must end the world. */
 export async function createPosixWorld(provider: ProviderName): Promise<World> {
   return createServiceWorld(sandboxOptions(provider));
 }
@@ -50,13 +50,13 @@ export async function createPosixWorld(provider: ProviderName): Promise<World> {
 export interface PosixResult {
   programs: number;
   steps: number;
-  /** Uploads that were met on their way. */
+  /** The number of uploads that a step met in flight. */
   met: number;
-  /** What another client did. */
+  /** The number of another client's acts. */
   acts: number;
 }
 
-/** Throws with a script that does again what went wrong. */
+/** Throws an error with a script that repeats the failure. */
 export async function posix(world: World, options: PosixOptions): Promise<PosixResult> {
   const { provider, seed, writeBack, withOthers, again, seconds = Number.POSITIVE_INFINITY } = options;
   await mkdir(join(world.directory, 'local'));

@@ -4,19 +4,19 @@ import fc from 'fast-check';
 /** The name of a method of compare.py's `Actor`, and its arguments. */
 export type Step = readonly [name: string, ...told: readonly unknown[]];
 
-/** Who takes part, besides the program's calls. */
+/** The participants in a program besides its own calls. */
 export interface Cast {
-  /** Another client of the account: nobody, one who removes, or one who moves as well. */
+  /** Another client of the account: none, one that removes, or one that also moves. */
   readonly others: 'none' | 'remove' | 'move';
-  /** Its acts in one program. */
+  /** The most acts of that client in one program. */
   readonly mostActs: number;
-  /** Of files and directories: few, so that they meet again and again. */
+  /** Names of files and directories: few, so that the calls often hit the same ones. */
   readonly names?: readonly string[];
-  /** Now and then a file has so many bytes. */
+  /** Now and then a file has this many bytes. */
   readonly largest?: number;
 }
 
-/** After those that every program begins with. */
+/** The most steps after those with which every program begins. */
 const MOST_STEPS = 60;
 const plainNames = ['a', 'b', 'c', 'ü'];
 const tooLong = 'n'.repeat(256);
@@ -35,12 +35,12 @@ const pathsOf = (names: readonly string[]): fc.Arbitrary<string> =>
     },
     { weight: 1, arbitrary: fc.constantFrom('', tooLong, `a/${tooLong}`, 'a/../b', 'a/.', 'b/..', 'a/') },
   );
-/** Of symbolic links: to what may be there, or nowhere. None leads out of the directory of the program. */
+/** Targets of symbolic links, which may exist or not. None leads out of the program's directory. */
 const targetsOf = (names: readonly string[]): fc.Arbitrary<string> =>
   fc.oneof(fc.constantFrom(...names, 'a/b', 'b/c', './a'), fc.constantFrom('none', 'x'.repeat(300)));
 const attribute = fc.constantFrom('user.one', 'user.two');
 const slot = fc.nat(2);
-/** Off the borders of pages, and now and then over one of the cache's blocks. */
+/** Mostly not at page boundaries, and now and then beyond a block of the cache. */
 const size = fc.oneof(
   { weight: 6, arbitrary: fc.nat(300) },
   { weight: 2, arbitrary: fc.nat(10_000) },
@@ -48,7 +48,7 @@ const size = fc.oneof(
 );
 const fill = fc.nat(255);
 const mode = fc.constantFrom(0o600, 0o644, 0o755, 0o400, 0o777, 0o4755, 0o1777);
-/** Long ago, in ns: compare.py tells them from now. Numbers that a double holds. */
+/** Times long ago, in ns, so that compare.py can tell them from now. A double holds these numbers exactly. */
 const time = fc.nat(1_400_000).map((seconds) => seconds * 1_000_000_000_000 + 123_456_768);
 const access = fc.constantFrom('O_RDONLY', 'O_WRONLY', 'O_RDWR');
 const flags = fc
@@ -56,7 +56,7 @@ const flags = fc
     fc.constantFrom('O_RDONLY', 'O_WRONLY', 'O_RDWR', 'O_RDWR'),
     fc.subarray(['O_CREAT', 'O_EXCL', 'O_TRUNC', 'O_APPEND', 'O_DIRECTORY']),
   )
-  // What these two mean together is not specified; nor what truncation of a read-only descriptor does.
+  // POSIX leaves open what these two flags do together, and what O_TRUNC does with O_RDONLY.
   .filter(
     ([access, more]) =>
       !(more.includes('O_DIRECTORY') && more.includes('O_CREAT')) &&
@@ -122,7 +122,7 @@ function callsOf({ names = plainNames, largest = 0 }: Cast): { weight: number; a
   ];
 }
 
-/** What takes the name of a file, or of a folder that it is in, while it goes up. Others overwrite it. */
+/** Acts on a file during its upload: they take away its name or its folder's name, or overwrite it. */
 const acts = (path: string, paths: fc.Arbitrary<string>): fc.Arbitrary<Step> => {
   const constant = fc.constant(path);
   return fc.oneof(
@@ -135,7 +135,7 @@ const acts = (path: string, paths: fc.Arbitrary<string>): fc.Arbitrary<Step> => 
     step(1, 'stat', constant),
   );
 };
-/** Which request of the upload is held up, whether the service has acted by then, and whether it does so without a client. */
+/** The delay: which request of the upload, before or after the service acts, and whether the service acts even without a client. */
 const delay = fc.tuple(fc.integer({ min: 1, max: 2 }), fc.constantFrom('before', 'after'), fc.boolean());
 const duringUpload = (paths: fc.Arbitrary<string>): { weight: number; arbitrary: fc.Arbitrary<Step> } => ({
   weight: 10,
@@ -144,20 +144,20 @@ const duringUpload = (paths: fc.Arbitrary<string>): { weight: number; arbitrary:
   ),
 });
 
-/** Names that every client can say. */
+/** Names that every client can use. */
 const plain = fc.oneof(
   fc.constantFrom(...plainNames),
   fc.tuple(fc.constantFrom('a', 'b'), fc.constantFrom(...plainNames)).map((parts) => parts.join('/')),
   fc.constantFrom('a/b/a', 'a/b/c', 'b/a/ü'),
 );
-/** What it acts on: rather what programs begin with, and have open. */
+/** The paths on which another client acts: mostly those with which programs begin, and which they have open. */
 const stored = fc.oneof(fc.constantFrom('c', 'a/a', 'b/c', 'a', 'a/b'), plain);
 const elsewhere = (others: Cast['others']): { weight: number; arbitrary: fc.Arbitrary<Step> }[] => [
   ...(others === 'none' ? [] : [step(12, 'elsewhere', fc.constant('remove'), stored, fc.constant(''))]),
   ...(others === 'move' ? [step(36, 'elsewhere', fc.constant('move'), stored, plain)] : []),
 ];
 
-/** What each program begins with: from nothing, most calls would fail. */
+/** The first steps of each program. In an empty directory most calls would fail. */
 const furnished: readonly Step[] = [
   ['mkdir', 'a'],
   ['mkdir', 'b'],

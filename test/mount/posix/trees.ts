@@ -1,19 +1,19 @@
-/** What an ordinary directory has, as it is compared with what a service has. */
+/** The content of an ordinary directory, in the form in which it is compared with the service. */
 import { createHash } from 'node:crypto';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** What a service's mounts cannot do, or cannot promise. */
+/** The limits of a service's mounts. */
 export interface Limits {
-  /** Errnos that say so. */
+  /** Errnos that a call may answer because of such a limit. */
   readonly lenient: readonly string[];
   /** Empty directories are local: they do not come back from the service. */
   readonly forgetsEmptyDirectories: boolean;
 }
 
 /**
- * The MD5 of each file, `directory` for each directory, by relative path; of a file with several names under the one that `held` has, or
- * the first. What no service holds is left out.
+ * The MD5 of each file, or `directory`, by relative path. A file with several names appears under the name that `held` has, or the first.
+ * Kinds of files that no service holds are left out.
  */
 export async function treeOf(
   top: string,
