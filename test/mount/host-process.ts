@@ -39,7 +39,7 @@ async function mount(args: readonly string[], env: NodeJS.ProcessEnv): Promise<v
 }
 
 process.umask(0o077);
-// The command disconnects after its answer, but the next command needs the channel. Node.js also calls this when the tests' process is gone.
+// The command disconnects after its answer, but the next command needs the channel. Node.js also calls this once the tests are gone.
 process.disconnect = () => void setImmediate(() => process.channel || exit(0));
 process.on('message', (order: Order) => {
   if ('mount' in order) return void mount(order.mount, order.env);
