@@ -6,14 +6,14 @@ import { type BaseDirectories, baseDirectoriesOf } from '../config/base-director
 import { parseMountInfo } from '../fuse/mount-table.js';
 import { isServed, Registry, type RegistryEntry } from '../mount/control/registry.js';
 
-/** The environment of every command, and the way from a command line to a mount. */
+/** The environment of every command, and the lookup of the mount that a command line names. */
 export interface Context {
   readonly places: BaseDirectories;
   readonly accounts: AccountStore;
   readonly registry: Registry;
 }
 
-/** That of a user with this environment. */
+/** The context of a user with this environment. */
 export function createContext(env: NodeJS.ProcessEnv): Context {
   const places = baseDirectoriesOf(env);
   return { places, accounts: new AccountStore(places), registry: new Registry(places) };
@@ -25,17 +25,17 @@ export const context = createContext(process.env);
 export function mountpointOf(target: string): string {
   const path = resolve(target);
   const place = placeOf(path);
-  // A mountpoint is no link, and realpath(3) on a mount that hangs would hang too.
+  // A mountpoint is never a symbolic link, and realpath(3) on a hung mount would hang too.
   if (mountpoints().has(place)) return place;
   try {
     return realpathSync(path);
   } catch {
-    // Missing, or a dead mount that cannot be resolved: its parent can.
+    // The path is missing, or is a dead mount. Its parent can be resolved.
     return place;
   }
 }
 
-/** The path with the symbolic links of its parent resolved; where that is missing, of the nearest one above that is there. */
+/** The path, with the symbolic links of its parent resolved. If the parent is missing, those of the nearest directory above that exists. */
 function placeOf(path: string): string {
   const above = dirname(path);
   if (above === path) return path;
@@ -50,23 +50,23 @@ function mountpoints(): Set<string> {
   try {
     return new Set(parseMountInfo(readFileSync('/proc/self/mountinfo', 'utf8')).map(({ mountpoint }) => mountpoint));
   } catch {
-    // Another system than Linux.
+    // The system is not Linux.
     return new Set();
   }
 }
 
-/** What a person names: a mount, and a path in it. */
+/** The mount that a user has named, and a path in it. */
 export interface Named {
-  /** Of our mount, or else the path itself. */
+  /** The mountpoint of our mount; without one, the path itself. */
   readonly mountpoint: string;
-  /** Undefined where no mount of ours is. */
+  /** Undefined if there is no mount of ours. */
   readonly entry: RegistryEntry | undefined;
-  /** Below the mountpoint, without links above its last part; empty for the mountpoint, and without a mount. */
+  /** Relative to the mountpoint, with links resolved in all but its last part. Empty for the mountpoint, and without a mount. */
   readonly path: string;
 }
 
 /**
- * The mount that a person names: by its account (`NAME:`), its mountpoint, or a path below that, through symbolic links too. Throws
+ * Finds the mount that a user names: by its account (`NAME:`), its mountpoint, or a path below that, through symbolic links too. Throws
  * `not-mounted` for an account that is not mounted.
  */
 export function mountNamed({ registry }: Pick<Context, 'registry'>, target: string): Named {
@@ -78,7 +78,7 @@ export function mountNamed({ registry }: Pick<Context, 'registry'>, target: stri
     return { mountpoint: entry.mountpoint, entry, path: '' };
   }
   const typed = resolve(target);
-  // First the path as typed: to resolve links in a mount whose process hangs would hang too. Last what it is itself a link to.
+  // First the path as typed, because resolving links in a hung mount would hang too. Last the target of the path, if it is itself a link.
   for (const at of [() => typed, () => placeOf(typed), () => mountpointOf(typed)]) {
     const path = at();
     const entry = mountAbove(registry, path);
@@ -87,7 +87,7 @@ export function mountNamed({ registry }: Pick<Context, 'registry'>, target: stri
   return { mountpoint: mountpointOf(target), entry: undefined, path: '' };
 }
 
-/** The innermost of our mounts that the path lies in. */
+/** The innermost of our mounts that contains the path. */
 function mountAbove(registry: Registry, path: string): RegistryEntry | undefined {
   return registry
     .all()

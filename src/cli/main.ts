@@ -1,4 +1,4 @@
-/** `syncmount`: parses the command line, calls the command, and answers its exit status. */
+/** `syncmount`: parses the command line, calls the command, and returns its exit status. */
 import { statSync } from 'node:fs';
 import module from 'node:module';
 import { basename, join } from 'node:path';
@@ -9,13 +9,13 @@ import { createProgram } from './program.js';
 import { complain, endWithOutput } from './terminal/output.js';
 
 /**
- * mount(8) and umount(8) call us as their helpers, where links of those names lead to us; mount.fuse(8) without a command:
- * `syncmount NAME:/PATH MOUNTPOINT -o OPTIONS`. Null: the helper has done all there is to do.
+ * mount(8) and umount(8) call this program as their helper, through links with the helpers' names. mount.fuse(8) calls it without a
+ * command: `syncmount NAME:/PATH MOUNTPOINT -o OPTIONS`. Null: the helper has done everything.
  */
 async function withCommand(args: string[]): Promise<string[] | null> {
   const name = basename(process.argv[1] ?? '');
   if (/^mount\.(fuse\.)?syncmount$/.test(name)) return (await import('./commands/mount-helper.js')).helperCommand(args);
-  // At once: a mount that was not waited for may keep its connection for long.
+  // Exits at once: the connection to a mount that does not answer may stay open for long.
   if (name === 'umount.fuse.syncmount')
     process.exit(await (await import('./commands/umount-helper.js')).umountHelper(args));
   const [first] = args;
@@ -40,7 +40,7 @@ async function main(): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
     const isUsage = error instanceof CommanderError || error instanceof UsageError;
-    // Commander suggests on a second line; one line is what scripts and people get here.
+    // Commander puts suggestions on a second line. Our errors have one line.
     complain(error instanceof CommanderError ? commandersLine(error) : messageOf(error));
     if (isUsage) return 2;
     return codeOf(error) === 'left-pending' ? 3 : 1;
@@ -48,8 +48,9 @@ async function main(): Promise<number> {
 }
 
 /**
- * Caches compiled code for the next start (Node.js 22.8 and newer). Not in Node's own place under /tmp, which all users share, and
- * only in a cache directory that a mount of this user has made: root with another user's HOME leaves nothing there.
+ * Caches compiled code for the next start (Node.js 22.8 and newer). It does not use Node's own directory under /tmp, because all users
+ * share that. It uses only a cache directory that a mount of this user has made, so that root with another user's HOME leaves nothing
+ * there.
  */
 function keepCompiledCode(): void {
   const { enableCompileCache } = module as { enableCompileCache?: (directory: string) => unknown };
@@ -57,7 +58,7 @@ function keepCompiledCode(): void {
   try {
     if (statSync(cache).uid === process.getuid?.()) enableCompileCache?.(join(cache, 'code'));
   } catch {
-    // Not there yet, or in a folder that this user may not enter: every start compiles.
+    // The directory does not exist yet, or this user may not enter it. Every start compiles then.
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * The commands of `syncmount`: their arguments, options and help. The parser, the shells' completion and the manual pages come
- * from here. Each command is loaded when it is called: `status` and `umount` answer in the time that the runtime needs to start.
+ * The commands of `syncmount`: their arguments, options and help. The parser, the shells' completion and the manual pages come from here.
+ * Each command is loaded when it is called, so `status` and `umount` take little longer than the start of the runtime.
  */
 import { Command, Help } from 'commander';
 import { version } from '../base/installation.js';
@@ -11,8 +11,9 @@ const optionHelp = new Help();
 const namesOfMounts = 'A mount is named by its account (NAME:), its mountpoint, or anything below that.';
 
 /**
- * The root of the commands. A wrong command line makes it throw `CommanderError`. With `first`, the first word of a command line, it has
- * only the command of that name, if there is one that says nothing of others: to declare all takes as long as to load the parser.
+ * The root of the commands. A wrong command line makes it throw `CommanderError`. With `first`, the first word of a command line, it
+ * declares only the command of that name, if there is one that does not refer to the others. Declaring all commands takes as long as
+ * loading the parser.
  */
 export function createProgram(first?: string): Command {
   const root = new Command('syncmount')
@@ -21,7 +22,7 @@ export function createProgram(first?: string): Command {
     .exitOverride()
     .configureOutput({ writeErr: () => undefined })
     .showSuggestionAfterError()
-    // An option that may be repeated begins as an empty list, which tells nobody anything.
+    // An option that may be repeated has an empty list as its default, which the help need not show.
     .configureHelp({
       optionDescription: (option) => optionHelp.optionDescription(option).replace(' (default: [])', ''),
     });
@@ -345,7 +346,7 @@ const declarations: Readonly<Record<string, (command: Command, root: Command) =>
       ),
 };
 
-/** Without a default: an option that is not given is not there. */
+/** Collects values without a default: an option that is not given stays undefined. */
 function collectFirst(value: string, before: string[] | undefined): string[] {
   return [...(before ?? []), value];
 }

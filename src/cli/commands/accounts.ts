@@ -19,7 +19,7 @@ import type { Context } from '../context.js';
 import { complain, print, printJson } from '../terminal/output.js';
 import { interactiveLogin } from './login-flow.js';
 
-/** Deadline of a request during a login, ms: short, because a person is waiting. */
+/** Deadline of a request during a login, ms. It is short, because a user is waiting. */
 const LOGIN_DEADLINE = 10_000;
 
 interface LoginOptions {
@@ -60,7 +60,7 @@ export async function loginCommand(context: Context, name: string, options: Logi
     provider,
     endpoints: given,
     credentials: verified,
-    // For the same account under other credentials, the state on this machine stays where it is.
+    // If the new credentials are for the same account, the state on this machine stays where it is.
     userId: isKnown && known !== null ? known.userId : account.userId,
     label: account.label,
   };
@@ -99,7 +99,7 @@ export async function logoutCommand(context: Context, name: string, options: Log
   }
 }
 
-/** Throws `busy` for a mounted account, and `unstored` where something would be lost that the service does not have. */
+/** Throws `busy` for a mounted account, and `unstored` if contents would be lost that the service does not have. */
 function requirePurgeable(
   { places }: Context,
   name: string,
@@ -174,14 +174,14 @@ function readCredentials(file: string): Record<string, unknown> {
   throw new SyncmountError('credentials', `the credentials in ${name} are not a JSON object`);
 }
 
-/** Do the credentials suffice without a person? */
+/** Whether the credentials suffice without asking the user. */
 function isComplete(provider: ProviderName, credentials: Record<string, unknown>): boolean {
   try {
     parseCredentials(provider, credentials);
     return true;
   } catch (error) {
-    // There is no person to ask for the rest, or the file was meant to be complete. A wrong value in it is reported, not asked
-    // for anew: its author wants to know.
+    // There is nobody to ask for the rest, or the file was meant to be complete. A wrong value in it is reported instead of being asked for
+    // again, because its author wants to know.
     const isFinal = !canBeCompleted(provider, credentials) || wrongCredentialKeys(provider, credentials).length > 0;
     if (error instanceof UsageError && isFinal) throw error;
     return false;
@@ -197,7 +197,7 @@ function canBeCompleted(
   return provider !== '5sync' && typeof consumerKey === 'string' && typeof consumerSecret === 'string';
 }
 
-/** The account of this name, where it is of the same service: the login may be a renewal. */
+/** The account of this name, if it is of the same service: the login may be a renewal. */
 function knownAccount(
   { accounts }: Context,
   name: string,

@@ -1,10 +1,10 @@
-/** The commands that are a family: `trash`, `cache` and `uploads` take the name of an act first. */
+/** Commands with several actions: `trash`, `cache` and `uploads` take the name of an action first. */
 import { UsageError } from '../../base/errors.js';
 import { type Context, mountNamed } from '../context.js';
 
 /**
- * The act that is named first, and the other words. The first of `actions` where none is named: without words, or where the first one
- * names a mount. Throws `UsageError` for any other word.
+ * Returns the action that is named first, and the other words. Without words, or if the first word names a mount, it is the first of
+ * `actions`. Throws `UsageError` for any other word.
  */
 export function actionIn<T extends string>(
   context: Pick<Context, 'registry'>,

@@ -1,4 +1,4 @@
-/** `mount --all` and `umount --all`: every account, a folder each. One that fails keeps no other from its turn. */
+/** `mount --all` and `umount --all`: every account, a folder each. If one fails, the others go on. */
 import { mkdirSync, rmdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import pLimit from 'p-limit';
@@ -9,7 +9,7 @@ import { complain, print } from '../terminal/output.js';
 
 /** Mounts that start at a time: each is a process that takes half a second to begin, and then waits for its service. */
 const PARALLEL = 4;
-/** As of a single `umount` that leaves something to the next mount. */
+/** The exit status of a single `umount` that leaves something to the next mount. */
 const LEFT_PENDING = 3;
 
 /** `mount`: mounts one account on a folder that exists. */
@@ -50,7 +50,7 @@ export async function umountAll(
 ): Promise<void> {
   const entries = registry.all();
   if (entries.length === 0) return print('Nothing is mounted.');
-  // One after the other: their uploads go on all the while, and the progress of one is shown at a time.
+  // The mounts end one after the other. The uploads of all go on meanwhile, and the progress of one is shown at a time.
   for (const entry of entries) {
     try {
       await umount(entry);
@@ -61,7 +61,7 @@ export async function umountAll(
   }
 }
 
-/** The exit status says the worst: an error is worse than what waits for the next mount. */
+/** The exit status reports the worst result: an error is worse than contents that wait for the next mount. */
 function failed(name: string, error: unknown): void {
   complain(`${name}: ${messageOf(error)}`);
   if (codeOf(error) !== 'left-pending') process.exitCode = 1;
@@ -72,6 +72,6 @@ function removeEmpty(directory: string): void {
   try {
     rmdirSync(directory);
   } catch {
-    // Something lies in it: it stays.
+    // The folder is not empty, so it stays.
   }
 }

@@ -145,7 +145,7 @@ async function* once(text: string): AsyncGenerator<Uint8Array> {
   yield Buffer.from(text);
 }
 
-/** Entries of the longest list in an answer; 0 where there is none. */
+/** The number of entries of the longest list in an answer; 0 without a list. */
 export function entriesIn(text: string): number {
   let answer: unknown;
   try {

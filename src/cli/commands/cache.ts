@@ -1,4 +1,4 @@
-/** `syncmount cache`: what was downloaded and is still here; lets go of it, or fetches it before it is read. */
+/** `syncmount cache`: lists downloaded files that are still here, frees them, or fetches files before they are read. */
 import { join } from 'node:path';
 import { UsageError } from '../../base/errors.js';
 import { formatCount, formatSize } from '../../config/units.js';
@@ -13,7 +13,7 @@ import { meant } from './trash.js';
 
 const actions = ['show', 'drop', 'warm'] as const;
 
-/** People look at the first screen. */
+/** Users look at the first screen. */
 const SHOWN = 30;
 
 interface CacheOptions {
@@ -73,7 +73,7 @@ async function warm(entry: RegistryEntry, paths: readonly string[], { json }: Ca
   };
   const interrupt = (): void => {
     bar.stop();
-    // The mount ends its requests when this command is gone.
+    // The mount cancels the requests when this command has ended.
     complain(`stopped; ${told}`);
     process.exit(INTERRUPTED);
   };

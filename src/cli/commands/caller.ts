@@ -1,4 +1,4 @@
-/** Whom root mounts for: the options `user=NAME` and `config=DIR` of fstab. */
+/** The user for whom root mounts: the options `user=NAME` and `config=DIR` of fstab. */
 import { readdirSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { resolve } from 'node:path';
@@ -19,9 +19,9 @@ export interface Person {
 }
 
 /**
- * Gives this process the rights and the environment of the user, and its children with it. Only root can become another user.
- * Throws `SyncmountError` `user` or `config`, and `UsageError` for an empty value: a script's variable that is not set must not mount
- * another account.
+ * Gives this process and its children the rights and the environment of the user. Only root can become another user. Throws
+ * `SyncmountError` `user` or `config`, and `UsageError` for an empty value, because an unset variable of a script must not mount another
+ * account.
  */
 export function becomeCaller({ user, config }: Caller): void {
   if (user === '') throw new UsageError('user= needs a name');
@@ -39,7 +39,7 @@ export function becomeCaller({ user, config }: Caller): void {
   if (config !== undefined) process.env.SYNCMOUNT_CONFIG_DIR = requireReadable(resolve(config));
 }
 
-/** The default need not be there, but a directory that somebody names does. Throws `SyncmountError` `config`. */
+/** The default directory is optional, but a named one must exist. Throws `SyncmountError` `config`. */
 function requireReadable(directory: string): string {
   try {
     readdirSync(directory);
@@ -55,10 +55,13 @@ function requireReadable(directory: string): string {
   }
 }
 
-/** The types of Node.js leave it out. Throws where it fails. */
+/** Missing in the types of Node.js. Throws if it fails. */
 const { initgroups } = process as unknown as { initgroups(user: string, group: number): void };
 
-/** By name or number, from whatever the machine has its users in: Node.js asks for that of the effective user only. */
+/**
+ * Looks up a user by name or number, in whatever database the machine has. Node.js tells only the effective user, so this changes it for a
+ * moment.
+ */
 export function personOf(user: string | number): Person {
   try {
     process.seteuid?.(user);
@@ -72,7 +75,7 @@ export function personOf(user: string | number): Person {
   }
 }
 
-/** Without what names directories of another user. */
+/** The environment of that user, without variables that name directories of another user. */
 export function environmentOf(env: NodeJS.ProcessEnv, { username, homedir, shell }: Person): NodeJS.ProcessEnv {
   const ofOther = /^(XDG_|SYNCMOUNT_(CONFIG|STATE|CACHE)_DIR$|HOME$|MAIL$|SUDO_|NODE_COMPILE_CACHE$)/;
   return {

@@ -1,4 +1,4 @@
-/** What a half-typed command line can become: asked by the shells' completion (completion.ts), never by people. */
+/** The completions of a half-typed command line. The shells' completion scripts call it (completion.ts), never users. */
 import type { Command, Option } from 'commander';
 import { printable } from '../../base/printable.js';
 import { liveNames } from '../../config/option-texts.js';
@@ -17,11 +17,11 @@ export interface Word {
 
 export interface Completion {
   readonly words: readonly Word[];
-  /** What the shell itself adds. */
+  /** The words that the shell itself adds. */
   readonly and: 'nothing' | 'files' | 'directories';
 }
 
-/** What is known on this machine. */
+/** The names that are known on this machine. */
 export interface Known {
   accounts(): readonly string[];
   mounts(): readonly { readonly mountpoint: string; readonly account: string }[];
@@ -42,11 +42,11 @@ export function completeCommand(context: Context, root: Command, words: readonly
   print(`:${and}`);
 }
 
-/** `words`: those behind `syncmount`, the last one is being typed and may be empty. */
+/** `words`: those after `syncmount`. The last one is being typed and may be empty. */
 export function completionsOf(root: Command, words: readonly string[], known: Known): Completion {
   const typed = words.at(-1) ?? '';
   const found = wordsFor(root, words.slice(0, -1), typed, known);
-  // A name that a terminal would obey is not offered: what is printed in its place is not its name.
+  // A name with control characters is not offered, because the text printed in its place is not its name.
   const fits = ({ value }: Word): boolean => value.startsWith(typed) && printable(value) === value;
   return { ...found, words: found.words.filter(fits) };
 }
@@ -131,7 +131,7 @@ function ofOperand(
       accounts.map((name) => `${name}:`),
       'account',
     );
-  /** By their mountpoints; and by these accounts where one is begun: Tab alone makes the mountpoint of the only mount. */
+  /** Mounts by their mountpoints, and by these accounts if one has been begun. Tab alone completes to the mountpoint of the only mount. */
   const mounts = (accounts: readonly string[] = known.mounts().map(({ account }) => account)): Completion => {
     const points = known.mounts().map(({ mountpoint }) => mountpoint);
     const names = typed === '' && points.length > 0 ? [] : sources(accounts).words;
@@ -144,7 +144,7 @@ function ofOperand(
       return plain(known.accounts(), 'account');
     case 'mountpoint':
       if (['mount', 'service'].includes(command.name())) return directories;
-      // The log of a mount that does not run can be read too.
+      // The log of a mount that has ended can be read too.
       return command.name() === 'log' ? mounts(known.accounts()) : mounts();
     case 'action':
       return plain(actionsOf[command.name()] ?? [], '');

@@ -37,7 +37,7 @@ export async function doctorCommand(context: Context): Promise<void> {
   for (const binding of bindings) {
     const { ok, message } = await binding.probe();
     if (ok) working++;
-    // A package brings the kernel binding alone.
+    // A package brings only the kernel binding.
     else if (binding.name === 'native' && isPackage) continue;
     say(ok ? 'ok' : 'warn', `${binding.name} binding: ${message}`);
   }
@@ -82,7 +82,7 @@ async function checkDirectory(
     const free = bavail * bsize;
     const unwritable = whyUnwritable(path);
     if (unwritable !== null) {
-      // Accounts that are logged in already can be used.
+      // Existing accounts can still be used.
       const consequence =
         what === 'config' ? 'nobody can log in, and renewed logins are lost' : 'nothing can be mounted';
       return say(
@@ -125,7 +125,7 @@ async function checkAccount(
   }
 }
 
-/** The proxy on the way to the service, for people; empty: there is none. */
+/** The proxy on the way to the service, as text for the user; empty: there is none. */
 function wayTo({ provider, endpoints }: StoredAccount): string {
   const urls = Object.values({ ...defaultEndpoints(provider), ...endpoints });
   const proxies = new Set(

@@ -1,6 +1,6 @@
 /**
- * Copies contents that are not stored yet out of the spool, so that they exist in a second place. The mount tells where they
- * are; where there is none, or it does not answer, the journal does.
+ * Copies contents that are not stored yet out of the spool, so that they exist in a second place. The mount tells where they are; if there
+ * is none, or it does not answer, the journal tells.
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { join, sep } from 'node:path';
@@ -24,7 +24,7 @@ const PIECE = 1024 * 1024;
 /** How long a mount may take to answer, ms; then the journal is read without it. */
 const PATIENCE = 10_000;
 
-/** `DIR`, and the mountpoint or `NAME:` where several accounts could be meant. */
+/** `DIR`, and the mountpoint or `NAME:` if several accounts could be meant. */
 export async function exportCommand(context: Context, args: readonly string[]): Promise<void> {
   const { account, entry, rest } = accountOf(context, args);
   const [target, ...more] = rest;
@@ -81,8 +81,8 @@ function accountOf(
 }
 
 /**
- * Copies each content to its path below `directory`, with its time; files that exist already are left alone. The copies are
- * on the disk when this resolves. Rejects with `not-exported` where any could not be copied, after all were tried.
+ * Copies each content to its path below `directory`, with its time; files that exist already are left alone. The copies are on the disk
+ * when this resolves. Tries all, then rejects with `not-exported` if any could not be copied.
  */
 async function exportContents(contents: readonly UnstoredContent[], directory: string): Promise<void> {
   if (contents.length === 0) return print('Everything is stored; there is nothing to export.');
@@ -109,7 +109,7 @@ async function exportContents(contents: readonly UnstoredContent[], directory: s
 
 async function copyOut(content: UnstoredContent, directory: string, progress: (bytes: number) => void): Promise<void> {
   const isWhole = content.missing.length === 0;
-  // Another name, so that no person takes a part for the whole file.
+  // Another name, so that nobody takes a part for the whole file.
   const copy = await createBelow(directory, isWhole ? content.path : `${content.path}.parts`);
   const { file } = copy;
   try {

@@ -1,4 +1,4 @@
-/** `syncmount link`, `search` and `info`: what people ask of the objects of a mounted account. */
+/** `syncmount link`, `share`, `search` and `info`: requests of users about objects of a mounted account. */
 import { SyncmountError, UsageError } from '../../base/errors.js';
 import { localMinute } from '../../base/local-time.js';
 import { formatSize, parseDuration } from '../../config/units.js';
@@ -74,7 +74,7 @@ interface ShareOptions {
   readonly json?: boolean;
 }
 
-/** Shares a folder with people, and then, or without any, lists those with whom it is shared. */
+/** Shares a folder with the given people, if any, and lists those with whom it is shared. */
 export async function shareCommand(
   { registry }: Context,
   path: string,
@@ -122,7 +122,7 @@ export async function searchCommand(
   else
     for (const { path, size, kind, modified } of found)
       print(localMinute(modified), size === null ? kind : formatSize(size), path);
-  // As grep(1): nothing found is no success.
+  // As in grep(1), no match is no success.
   if (found.length === 0) process.exitCode = 1;
 }
 

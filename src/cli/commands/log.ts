@@ -1,4 +1,4 @@
-/** `syncmount log`: the log of a mount, for people. */
+/** `syncmount log`: prints the log of a mount. */
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../../base/clock.js';
@@ -19,7 +19,7 @@ interface LogOptions {
   readonly json?: boolean;
 }
 
-/** With --follow, so many lines come before the new ones, as with tail(1). */
+/** The number of lines that --follow prints before the new ones, as in tail(1). */
 const FOLLOWED_LINES = 10;
 
 export async function logCommand(context: Context, target: string | undefined, options: LogOptions): Promise<void> {
@@ -27,7 +27,7 @@ export async function logCommand(context: Context, target: string | undefined, o
   const filter: LogFilter = { level: levelOf(options.level), since: sinceOf(options.since) };
   const lines = linesOf(options.lines) ?? (follow ? FOLLOWED_LINES : Number.POSITIVE_INFINITY);
   const path = logOf(context, target);
-  /** The last lines of what there is. */
+  /** Only this many of the last lines. */
   let before: string[] | null = [];
   const flush = (): void => {
     for (const line of before ?? []) print(line);
@@ -47,7 +47,7 @@ async function* shownLines(
   follow: boolean,
   json: boolean,
 ): AsyncGenerator<string | null> {
-  // A line that is not of the logger (the last words of a dying runtime) belongs to the one before it.
+  // A line that the logger did not write (the last output of a crashing runtime) belongs to the one before it.
   let isShown = filter.since === undefined && filter.level === undefined;
   try {
     for await (const line of readLog(path, systemClock, follow)) {
@@ -64,7 +64,7 @@ async function* shownLines(
   }
 }
 
-/** The log file of the mount that is meant: also of one that does not run. Throws `no-log`, and `UsageError` where it is not clear. */
+/** The log file of the named mount, which may have ended. Throws `no-log`, and `UsageError` if it is not clear which mount is meant. */
 function logOf(context: Context, target: string | undefined): string {
   const { registry, accounts } = context;
   if (target === undefined) {
@@ -90,7 +90,7 @@ function logOf(context: Context, target: string | undefined): string {
     );
   }
   if (account !== undefined) {
-    // One that was logged out may have a log; one that never was is misspelt.
+    // An account that was logged out may still have a log. Without one, an unknown name is misspelt.
     if (!hasLog(context, account)) accounts.load(account);
     return logOfAccount(context, account);
   }
@@ -108,7 +108,7 @@ function logOf(context: Context, target: string | undefined): string {
   return found;
 }
 
-/** As a mount in the background without --log-file on its command line has it. */
+/** The log file of a mount in the background without --log-file on its command line. */
 function logOfAccount({ places, accounts }: Context, account: string): string {
   const { options } = readConfigFile(places, account, accounts.names());
   return resolveOptions(...options).logFile ?? join(places.state, 'log', `${account}.log`);
@@ -118,7 +118,7 @@ function hasLog(context: Context, account: string): boolean {
   return statSync(logOfAccount(context, account), { throwIfNoEntry: false }) !== undefined;
 }
 
-/** Does the log tell of a mount there? */
+/** Whether the log tells of a mount there. */
 function mentions(path: string, mountpoint: string): boolean {
   try {
     return readFileSync(path, 'utf8').includes(`"mountpoint":${JSON.stringify(mountpoint)}`);
@@ -135,11 +135,11 @@ function levelOf(text: string | undefined): LogFilter['level'] {
   return level;
 }
 
-/** `1h`: that long ago; otherwise a date, such as `2026-11-29 08:00`, of this machine. */
+/** `1h`: that long ago. Otherwise a date in local time, such as `2026-11-29 08:00`. */
 function sinceOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   if (/^\d+(\.\d+)?(ms|[smhd])$/i.test(text)) return Date.now() - parseDuration(text);
-  // A date alone would be taken for one of UTC.
+  // JavaScript reads a date alone as UTC.
   const date = Date.parse(/^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T00:00` : text);
   if (Number.isNaN(date))
     throw new UsageError(`'${text}' is neither a time ago (such as 1h) nor a date (2026-11-29 08:00)`);

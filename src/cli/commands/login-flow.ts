@@ -13,7 +13,7 @@ type Given = Readonly<Record<string, unknown>>;
 type Endpoints = Readonly<Record<string, string>>;
 type Complete = Promise<Record<string, string>>;
 
-/** Asks for the credentials that `given` lacks. Throws `UsageError` where there is no terminal. */
+/** Asks for the credentials that `given` lacks. Throws `UsageError` without a terminal. */
 export function interactiveLogin(provider: ProviderName, endpoints: Endpoints, given: Given): Complete {
   switch (provider) {
     case '4shared':
@@ -67,7 +67,7 @@ async function apiKeyLogin(): Complete {
   return { apiKey: await askHidden('API key (not shown): ') };
 }
 
-/** OAuth 2: in the browser where there is a client of one's own, with name and password otherwise. */
+/** OAuth 2: in the browser if the user has a client of their own, otherwise with name and password. */
 async function acronisLogin(endpoints: Endpoints, given: Given): Complete {
   const { clientId, clientSecret } = given;
   const client = {

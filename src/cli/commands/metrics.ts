@@ -15,7 +15,7 @@ export async function metricsCommand(
 ): Promise<void> {
   const entries = target === undefined ? context.registry.all() : [named(context, target)];
   const { mounts, troubles } = await statusOf(entries);
-  // A mount that has died has no numbers; that it is missing is what an alert is for.
+  // A mount that has died has no numbers. An alert can report that they are missing.
   tell(troubles);
   const answers = await Promise.all(
     mounts.map(({ mountpoint }) => {

@@ -1,6 +1,6 @@
 /**
- * What mount(8) calls for the types `syncmount` and `fuse.syncmount`: `mount.syncmount SOURCE DIR [-sfnv] [-N NAMESPACE] [-o OPTIONS]
- * [-t TYPE]`. A link of that name to the program makes it the helper.
+ * The helper that mount(8) calls for the types `syncmount` and `fuse.syncmount`: `mount.syncmount SOURCE DIR [-sfnv] [-N NAMESPACE] [-o
+ * OPTIONS] [-t TYPE]`. A link of that name to the program makes it the helper.
  */
 import { readdir } from 'node:fs/promises';
 import { SyncmountError, UsageError } from '../../base/errors.js';
@@ -23,11 +23,11 @@ export interface HelperCall {
   readonly options: readonly string[];
   /** -f: do everything but mount. */
   readonly isFake: boolean;
-  /** -s: unknown options are left out. */
+  /** -s: ignore unknown options. */
   readonly isSloppy: boolean;
 }
 
-/** A mount that runs says at once whether it is read-only, ms. */
+/** A live mount answers this fast whether it is read-only, ms. */
 const STATUS_PATIENCE = 5000;
 
 /** Throws `UsageError` for anything that mount(8) does not send. */
@@ -62,7 +62,7 @@ export function remountOf(options: readonly string[]): 'ro' | 'rw' | null {
   return words.findLast((word) => word === 'ro' || word === 'rw') === 'ro' ? 'ro' : 'rw';
 }
 
-/** The words of the command line that do what mount(8) asks for; null where it is done. */
+/** Returns the words of a command line that does what mount(8) asks for, or null if it is done already. */
 export async function helperCommand(args: readonly string[]): Promise<string[] | null> {
   const call = parseHelperCall(args);
   if (call.isFake) return null;
@@ -76,13 +76,13 @@ export async function helperCommand(args: readonly string[]): Promise<string[] |
   const mounted = await mountAt(call.target);
   if (mounted?.type !== `fuse.${fuseSubtype}`)
     throw new SyncmountError('remount', `cannot remount ${call.target}: no account is mounted there`);
-  // A remount replaces every flag: without `nosuid` and `nodev`, what an account holds could make its owner root. mount(8) hands over the
-  // others that are to hold, of fstab or of the mount as it is, and leaves out what is its own default (`exec`).
+  // A remount replaces every flag. Without `nosuid` and `nodev`, a file in an account could make its owner root. mount(8) passes the other
+  // flags that must hold, from fstab or from the present mount, and leaves out its own defaults (`exec`).
   const words = call.options.flatMap((list) => list.split(','));
   const asked = kernelFlags.filter((flag) => words.findLast((word) => word === flag || `no${word}` === flag) === flag);
   const kept = mounted.flags.filter((flag) => !/^r[ow]$/.test(flag) && kernelFlags.every((ours) => ours !== flag));
   const flags = [...kept, remount, ...asked];
-  // The kernel holds programs to it by itself. -i: do not call us again. With the source, mount(8) leaves fstab alone.
+  // The kernel enforces the flags. -i: do not call this helper again. If the source is given, mount(8) does not read fstab.
   const { code, message } = await run('mount', [
     '-i',
     '-o',
@@ -95,12 +95,13 @@ export async function helperCommand(args: readonly string[]): Promise<string[] |
 }
 
 /**
- * `mount -a`, where systemd waits at the mountpoint for the first access (`x-systemd.automount`). We would be that, and mount beside it:
- * so this access comes first. systemd is let through, and hears of nothing when it has called us itself.
+ * In `mount -a`, systemd may wait at the mountpoint for the first access (`x-systemd.automount`). Our own mount would be that access, and
+ * end up beside systemd's mount. So this function accesses the directory first. If systemd itself has called us, the kernel lets our access
+ * through without telling systemd.
  */
 async function isMountedBySystemd({ source, target }: HelperCall): Promise<boolean> {
   if ((await mountAt(target))?.type !== automountType) return false;
-  // Where its mount fails, ours tells why.
+  // If its mount fails, ours tells why.
   await readdir(target).catch(() => undefined);
   const mounted = await mountAt(target);
   return mounted?.type === `fuse.${fuseSubtype}` && mounted.source === source;
@@ -121,7 +122,7 @@ export function knownOf(list: string): string {
     .join(',');
 }
 
-/** A mount that was made read-only refuses changes by itself, whatever the kernel would allow. */
+/** Throws for a mount that was made read-only: it refuses changes itself, whatever the kernel allows. */
 async function requireWritable(remount: 'ro' | 'rw', { target, options }: HelperCall): Promise<void> {
   if (remount === 'ro') return;
   const user = /(?:^|,)user=([^,]+)/.exec(options.join(','))?.[1];

@@ -29,7 +29,7 @@ type ChildMessage =
   | { readonly waiting: string }
   | { readonly failed: string; readonly code: string };
 
-/** After so long without an answer, a person at the terminal is told the reason, ms. */
+/** After this long without an answer, a user at the terminal is told the reason, ms. */
 const SILENCE = 2000;
 
 /** Set in the environment of the process in the background. */
@@ -59,7 +59,7 @@ export async function mountCommand(
     return await mountAll(context, flags.all, one);
   }
   if (source === undefined) throw new UsageError("missing required argument 'account:path'");
-  // Told before anything else: it is the likelier mistake.
+  // Checked before anything else, because it is the likelier mistake.
   parseSource(source);
   if (target === undefined) throw new UsageError("missing required argument 'mountpoint'");
   await mountOne(contextOf(asked, typed), source, target, typed, flags.foreground === true);
@@ -84,7 +84,7 @@ async function mountOne(
   await background(context, source, mountpoint, toRaw(sources), options, account);
 }
 
-/** The context of the user and the config directory that the options name. From here on this process is one of that user. */
+/** Returns the context of the user and the config directory that the options name. From then on this process runs as that user. */
 function contextOf(asked: Context, typed: readonly RawOptions[]): Context {
   const given = (name: string): string | undefined =>
     typed.map((source) => source.get(name)).findLast((value) => value !== undefined);
@@ -129,10 +129,10 @@ async function foreground(context: Context, { account, path, mountpoint, options
   const rotation = { maxSize: options.logMaxSize, keep: options.logKeep, maxAge: options.logMaxAge };
   const logFile = createLogger(options.logLevel, options.logFile, rotation);
   const { log } = logFile;
-  // A bug in one call must not take the directory away from all programs that work in it.
+  // A bug in one call must not end the mount for all programs that use it.
   process.on('unhandledRejection', (error) => log.error({ error }, 'unhandled'));
   const silence = breakSilence();
-  // A mount in the background is no service: whoever has started the command has its messages.
+  // A mount in the background is no service. Its messages go to the command that has started it.
   const manager = isChild
     ? null
     : serviceManagerOf(process.env, (reason) => log.warn({ reason }, 'systemd cannot be told how the mount is'));
@@ -141,7 +141,7 @@ async function foreground(context: Context, { account, path, mountpoint, options
     else silence.waitsFor(waiting);
     manager?.waitsFor(waiting);
   };
-  // A process that died between the kernel's mount and the end of `start` would leave a mountpoint that nobody answers.
+  // If the process died between the kernel's mount and the end of `start`, nobody would answer the mountpoint.
   let early = 0;
   let stop = (): void => {
     early++;
@@ -198,7 +198,7 @@ function tell(message: ChildMessage): void {
 }
 
 /**
- * SIGINT and SIGTERM end the mount (signals.ts). SIGHUP reopens the log, as logrotate(8) wants it; a mount in the foreground of a terminal
+ * SIGINT and SIGTERM end the mount (signals.ts). SIGHUP reopens the log, as logrotate(8) needs it. A mount in the foreground of a terminal
  * ends with that terminal.
  */
 function answerSignals(end: () => void, reopen: () => void, isChild: boolean): void {
@@ -220,13 +220,14 @@ async function background(
     '-o',
     `${name}=${quoteDashO(value)}`,
   ]);
-  // To all but those of its own process group, systemd among them, an automount point is closed until it is mounted on.
+  // Until an automount point is mounted on, it blocks all processes outside of systemd's process group. A command that systemd starts is in
+  // that group, so the child stays in it too.
   const isAutomount = (await mountAt(mountpoint))?.type === automountType;
   const errors = openLog(logFile);
   const child = spawn(process.execPath, [programFile, 'mount', source, mountpoint, '--foreground', ...args], {
     cwd: '/',
     detached: !isAutomount,
-    // The last words of a dying runtime belong in the log.
+    // The last output of a crashing runtime belongs in the log.
     stdio: ['ignore', 'ignore', errors, 'ipc'],
     // Many files are read, written and synced at the same time. With four threads, Node's default, they would queue.
     env: { UV_THREADPOOL_SIZE: '16', ...process.env, [CHILD_MARK]: '1' },
@@ -252,7 +253,7 @@ async function background(
   child.disconnect();
 }
 
-/** Tells a person at a terminal what the start waits for, each time that it takes longer. */
+/** Tells a user at a terminal what the start waits for, whenever a step takes long. */
 function breakSilence(): { waitsFor(what: string): void; end(): void } {
   let awaited = 'the mount to start';
   let timer: NodeJS.Timeout | null = null;

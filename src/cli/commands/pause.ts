@@ -1,4 +1,4 @@
-/** `syncmount pause` and `syncmount resume`: whether uploads go on. */
+/** `syncmount pause` and `syncmount resume`: stop uploads, and let them go on. */
 import { SyncmountError } from '../../base/errors.js';
 import { shellWord } from '../../base/shell-word.js';
 import { askControl } from '../../mount/control/control.js';
@@ -14,7 +14,7 @@ export async function pauseCommand(
 ): Promise<void> {
   const entries = target === undefined ? context.registry.all() : [named(context, target)];
   if (entries.length === 0) throw new SyncmountError('not-mounted', 'nothing is mounted');
-  // One that has died, or hangs, keeps no other from its pause.
+  // If one mount has died, or hangs, the others are still paused.
   const { mounts, troubles } = await statusOf(entries);
   tell(troubles);
   if (mounts.length === 0) process.exitCode = 1;

@@ -1,4 +1,4 @@
-/** `syncmount pin` and `unpin`: what is kept on this machine. */
+/** `syncmount pin` and `unpin`: files that are kept on this machine. */
 import { join, sep } from 'node:path';
 import { UsageError } from '../../base/errors.js';
 import { formatCount, formatSize } from '../../config/units.js';

@@ -83,7 +83,7 @@ function portOf(text: string): number {
   return port;
 }
 
-/** `name=value`, each with the type of the reading's default. */
+/** Parses `name=value`. Each value has the type of the reading's default. */
 function givenReadings(texts: readonly string[], defaults: object): object {
   const known = new Map<string, unknown>(Object.entries(defaults));
   return Object.fromEntries(

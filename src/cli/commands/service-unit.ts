@@ -5,7 +5,7 @@ export interface ServiceUnit {
   /** The account. */
   readonly name: string;
   readonly mountpoint: string;
-  /** The program, and what its first arguments are. */
+  /** The program and its first arguments. */
   readonly command: readonly string[];
   /** Options of the mount: words after those of `mount`. */
   readonly options: readonly string[];
@@ -25,7 +25,7 @@ export const templateUnit: ServiceUnit = {
   isSystem: false,
 };
 
-/** How long a stop waits for uploads; what is left then waits in the spool. */
+/** How long a stop waits for uploads. The rest waits in the spool. */
 const STOP_TIMEOUT = '90s';
 
 export function unitText({ name, mountpoint, command, options, environment, isSystem }: ServiceUnit): string {

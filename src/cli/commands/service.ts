@@ -16,9 +16,9 @@ interface ServiceFlags {
   readonly o: readonly string[];
 }
 
-/** The environment that says where accounts and state are. */
+/** The variables that name the directories of accounts and state. */
 const placeVariables = ['SYNCMOUNT_CONFIG_DIR', 'SYNCMOUNT_STATE_DIR', 'SYNCMOUNT_CACHE_DIR'];
-/** The environment that says how the service is reached. */
+/** The variables that say how the service is reached. */
 const networkVariables = ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy', 'NO_PROXY', 'no_proxy'];
 
 export async function serviceCommand(
@@ -52,7 +52,7 @@ const control = (): string => (isRoot() ? 'systemctl' : 'systemctl --user');
 async function install(context: Context, name: string, mountpoint: string, o: readonly string[]): Promise<void> {
   context.accounts.load(name);
   resolveOptions(parseDashO(o));
-  // Only it can tell systemd that the mount is ready.
+  // Only the addon can tell systemd that the mount is ready.
   loadAddon();
   const folder = unitFolder();
   const path = join(folder, unitName(name));
@@ -73,7 +73,7 @@ async function install(context: Context, name: string, mountpoint: string, o: re
   try {
     mkdirSync(folder, { recursive: true });
     writeFileSync(path, text);
-    // systemd tells everybody its units anyway, and warns of one that seems to be secret.
+    // Everybody can ask systemd for its units anyway, and it warns of a unit file that others may not read.
     chmodSync(path, 0o644);
   } catch (error) {
     throw new SyncmountError('service', `cannot write ${path}: ${messageOf(error)}`, { cause: error });
@@ -96,7 +96,7 @@ async function install(context: Context, name: string, mountpoint: string, o: re
   if (!isRoot()) print(`  before login   loginctl enable-linger ${userInfo().username}`);
 }
 
-/** Those of some variables of the environment that are set. */
+/** The given variables that are set in the environment. */
 function setOf(variables: readonly string[]): (readonly [string, string])[] {
   return variables.flatMap((variable) => {
     const value = process.env[variable];
@@ -112,7 +112,7 @@ async function uninstall(name: string): Promise<void> {
     await systemctl(['disable', '--now', unitName(name)], 'nothing was removed');
   } catch (error) {
     if (isSystemdRunning()) throw error;
-    // In a chroot or a container: systemctl takes the links away by itself, and no unit runs.
+    // In a chroot or a container no unit runs, and systemctl removes the links by itself.
     await systemctl(['disable', unitName(name)], 'nothing was removed');
     rmSync(path);
     return print(`${path} is removed. Account and contents are as they were.`);
@@ -122,7 +122,7 @@ async function uninstall(name: string): Promise<void> {
   print(`${path} is removed, and the mount has ended. Account and contents are as they were.`);
 }
 
-/** True where systemd is the init system: sd_booted(3). */
+/** True if systemd is the init system: sd_booted(3). */
 const isSystemdRunning = (): boolean => existsSync('/run/systemd/system');
 
 async function status(name: string | undefined): Promise<void> {

@@ -8,7 +8,7 @@ import { print } from '../terminal/output.js';
 import { statusOf, tell } from './status.js';
 
 export async function setCommand(context: Context, args: readonly string[]): Promise<void> {
-  // A path may hold a `=` too, but begins with no name of an option.
+  // A path may contain a `=` too, but it does not begin with the name of an option.
   const [first, ...rest] = args;
   const isNamed = first !== undefined && (!/^[a-z-]+=/.test(first) || first.includes('/='));
   const values = parseLive(isNamed ? rest : args);

@@ -12,7 +12,7 @@ import { isMoving, type Sample, viewOf } from '../terminal/status-view.js';
 /** How often `--watch` asks, ms. */
 const WATCH_INTERVAL = 1000;
 
-/** A mount that does not answer for so long hangs, ms: it may be busy for a moment with a huge directory. */
+/** A mount that does not answer for this long hangs, ms. A shorter silence may be work on a huge directory. */
 const STATUS_PATIENCE = 10_000;
 
 interface StatusOptions {
@@ -35,7 +35,7 @@ export async function statusCommand(
   let found = await ask();
   if (options.json) printJson(json(found));
   else {
-    // A rate takes two looks.
+    // A rate needs two samples.
     const before = found.mounts.some(isMoving) ? found : null;
     if (before !== null) {
       await sleep(WATCH_INTERVAL);
@@ -46,7 +46,7 @@ export async function statusCommand(
   tell(found.troubles);
 }
 
-/** What all mounts told at one moment. */
+/** The statuses of all mounts at one moment. */
 interface Found extends Sample {
   readonly troubles: readonly Trouble[];
 }
@@ -79,7 +79,7 @@ export interface Trouble {
   readonly error: SyncmountError;
 }
 
-/** Asks each mount on its own: one that has died, or hangs, hides no other. */
+/** Asks each mount separately, so that one that has died or hangs does not hide the others. */
 export async function statusOf(
   entries: readonly RegistryEntry[],
 ): Promise<{ mounts: MountStatus[]; troubles: readonly Trouble[] }> {
@@ -93,7 +93,7 @@ export async function statusOf(
   return { mounts, troubles };
 }
 
-/** Reports each trouble. A mount that hangs is a failure; one that has died only needs to be cleared. */
+/** Reports each problem. A mount that hangs is a failure; one that has died only needs to be cleared. */
 export function tell(troubles: readonly Trouble[]): void {
   for (const { error } of troubles) complain(error.message);
   if (troubles.some(({ error }) => error.code !== 'died')) process.exitCode = 1;

@@ -38,7 +38,7 @@ export async function trashCommand(context: Context, words: readonly string[], o
   return tell('Removed', await ask(entry, 'trash-empty', chosen), options.json === true);
 }
 
-/** The mount that the words name, and the paths: below its mountpoint, or as the list shows them. */
+/** Returns the mount that the words name, and the paths: below its mountpoint, or as the list shows them. */
 export function meant(
   registry: Context['registry'],
   args: readonly string[],
@@ -62,7 +62,7 @@ export function meant(
   return { entry, paths };
 }
 
-/** What was at or below these paths, or has such a name in the list. Throws `not-found` for a path that nothing was at. */
+/** The objects that were at or below these paths, or have such a name in the list. Throws `not-found` for a path without any. */
 function choose(all: readonly TrashListing[], paths: readonly string[]): readonly TrashListing[] {
   if (paths.length === 0) return all;
   const isAt = (path: string, { path: was, name }: TrashListing): boolean => {
@@ -76,7 +76,7 @@ function choose(all: readonly TrashListing[], paths: readonly string[]): readonl
   return all.filter((item) => paths.some((path) => isAt(path, item)));
 }
 
-/** Of several objects that were removed from one place, the last. */
+/** Keeps the last of several objects that were removed from one place. */
 function latestOfEach(items: readonly TrashListing[]): readonly TrashListing[] {
   return [...new Map(items.map((item) => [item.path ?? item.name, item])).values()];
 }
@@ -99,7 +99,7 @@ async function confirmDeletion(items: readonly TrashListing[]): Promise<void> {
   );
 }
 
-/** Shows how far it is. Where it ends early, the error tells that too. */
+/** Shows the progress. If the work ends early, the error tells how far it came. */
 async function ask(
   { socket }: RegistryEntry,
   command: 'trash-restore' | 'trash-empty',
@@ -110,7 +110,7 @@ async function ask(
     command === 'trash-restore' ? ['restoring', 'were to be restored'] : ['removing', 'were to be removed'];
   const bar = new ProgressBar(`${doing} {bar} {percentage}% | {told}`);
   let done = 0;
-  // One that failed counts as done, and some may be on their way.
+  // A failed object counts as done, and some may be in flight.
   const standing = (): string =>
     `${done} of the ${formatCount(items.length, 'object')} that ${tried} are done; 'syncmount trash list' shows what is left in the trash`;
   const interrupt = (): void => {

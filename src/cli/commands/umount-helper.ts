@@ -1,6 +1,7 @@
 /**
- * What umount(8) calls for the type `fuse.syncmount`: `umount.fuse.syncmount DIR [-flnrv] [-N NAMESPACE] [-t TYPE]`. A link of that name
- * to the program makes it the helper. Contents are stored before the mount goes, so that at shutdown systemd keeps the network until then.
+ * The helper that umount(8) calls for the type `fuse.syncmount`: `umount.fuse.syncmount DIR [-flnrv] [-N NAMESPACE] [-t TYPE]`. A link of
+ * that name to the program makes it the helper. Contents are stored before the mount goes, so that at shutdown systemd keeps the network
+ * until then.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,16 +20,16 @@ import { environmentOf, personOf } from './caller.js';
 
 export interface UmountCall {
   readonly target: string;
-  /** For umount(8), if the mount is still there. */
+  /** Flags for umount(8), if the mount is still there. */
   readonly flags: readonly string[];
-  /** -l or -f: nothing is waited for. */
+  /** -l or -f: do not wait. */
   readonly isForced: boolean;
 }
 
 /** How long an unmount waits for uploads, ms. systemd gives umount(8) 90 s. */
 const DRAIN_PATIENCE_MS = 60_000;
 
-/** A mount that says nothing for so long hangs, ms. It reports four times a second. */
+/** A mount that is silent for this long hangs, ms. It reports four times a second. */
 const SILENCE_PATIENCE_MS = 10_000;
 
 /** Throws `UsageError` for anything that umount(8) does not send. */
@@ -49,7 +50,7 @@ export function parseUmountCall(args: readonly string[]): UmountCall {
   return { target, flags, isForced: flags.some((word) => /[fl]/.test(word)) };
 }
 
-/** Answers the exit status for umount(8). */
+/** Returns the exit status for umount(8). */
 export async function umountHelper(args: readonly string[]): Promise<number> {
   const { target, flags, isForced } = parseUmountCall(args);
   const mounted = await mountAt(target);
@@ -65,8 +66,8 @@ export async function umountHelper(args: readonly string[]): Promise<number> {
 }
 
 /**
- * Lets the process of the mount store what waits and unmount. Answers what a person should know of what is left; null: nothing is, or
- * the mount cannot be asked, and umount(8) says what is wrong.
+ * Makes the process of the mount store pending contents and unmount. Returns a message about contents that are left. Null: nothing is left,
+ * or the mount cannot be asked, and umount(8) says what is wrong.
  */
 async function drained(mounted: MountEntry): Promise<string | null> {
   const { owner, mountpoint } = mounted;
@@ -86,7 +87,7 @@ async function drained(mounted: MountEntry): Promise<string | null> {
   const isOther = isRoot() && owner !== 0;
   try {
     const { registry } = createContext(isOther ? environmentOf(process.env, personOf(owner)) : process.env);
-    // The socket of another user is his: root goes there with no more rights than he has.
+    // The socket belongs to the user of the mount. Root connects to it with that user's rights only.
     if (isOther) process.seteuid?.(owner);
     const entry = registry.find(mountpoint);
     if (entry === undefined || !isServed(entry)) return null;

@@ -15,13 +15,13 @@ import { type Context, mountNamed } from '../context.js';
 import { complain, INTERRUPTED, print } from '../terminal/output.js';
 import { ProgressBar } from '../terminal/progress-bar.js';
 
-/** How long the mount's process may take to end after its mount is gone, ms. */
+/** How long the mount's process may run after its mount is gone, ms. */
 const EXIT_PATIENCE = 10_000;
 
-/** A mount that does not answer a simple question for so long hangs, ms. */
+/** A mount that does not answer a simple question for this long hangs, ms. */
 const FORCE_PATIENCE = 10_000;
 
-/** So many of the contents that are left are named in the line that tells of them. */
+/** The line about contents that are left names at most this many. */
 const NAMED = 10;
 
 const OUR_TYPE = `fuse.${fuseSubtype}`;
@@ -47,7 +47,8 @@ export async function umountCommand(
 
 async function umountOne(context: Context, target: string, options: UmountOptions): Promise<void> {
   const { mountpoint, entry } = mountNamed(context, target);
-  // Another file system within ours: the person means that one. (The path as typed: to resolve one in a hung mount would hang.)
+  // If another file system is mounted within ours, the user means that one. (The path stays as typed, because resolving one in a hung mount
+  // would hang.)
   const other = await mountAt(resolve(target));
   if (other !== undefined && other.type !== OUR_TYPE) throw notOurs(other.mountpoint, other.type);
   if (entry === undefined || !isServed(entry)) return clearDead(context, mountpoint);
@@ -59,7 +60,7 @@ async function umountOne(context: Context, target: string, options: UmountOption
   };
   process.on('SIGINT', interrupted);
   try {
-    // An unmount may be silent for as long as a content takes to upload. `status` is answered at once, unless the process hangs.
+    // An unmount may be silent as long as the upload of a content takes. `status` is answered at once, unless the process hangs.
     if (!options.force) await askControl(entry.socket, 'status', {}, undefined, FORCE_PATIENCE);
     const command = options.force ? 'unmount-force' : 'unmount';
     const patience = options.force ? FORCE_PATIENCE : undefined;
@@ -90,7 +91,7 @@ async function umountOne(context: Context, target: string, options: UmountOption
   }
 }
 
-/** After Ctrl-C: the mount goes on with what it was told. */
+/** After Ctrl-C the mount still carries out the unmount. */
 function standing(mountpoint: string, left: DrainProgress | null): string {
   const more =
     left === null || left.files === 0
@@ -108,7 +109,7 @@ function hangs({ mountpoint, pid }: RegistryEntry, cause: unknown): SyncmountErr
   );
 }
 
-/** The process hangs, or was stopped: the mount is removed all the same, unless it has done that itself. */
+/** If the process hangs, or was stopped, this removes the mount, unless the process has done so itself. */
 async function detach({ mountpoint, pid }: RegistryEntry): Promise<void> {
   if ((await mountAt(mountpoint)) !== undefined) await unmountByProgram(mountpoint, { lazy: true });
   complain(
@@ -116,7 +117,7 @@ async function detach({ mountpoint, pid }: RegistryEntry): Promise<void> {
   );
 }
 
-/** The mount is gone and its process has ended without an answer: contents that it has not stored are in its journal. */
+/** For a mount that is gone and whose process has ended without an answer: contents that it has not stored are in its journal. */
 function reportSilent({ accounts, places }: Context, { account }: RegistryEntry): void {
   const left = waitingContents(account, accounts, places);
   if (left === 0) return;
@@ -124,7 +125,7 @@ function reportSilent({ accounts, places }: Context, { account }: RegistryEntry)
   throw new SyncmountError('left-pending', `unmounted, but ${what}; what is left waits for the next mount`);
 }
 
-/** The process is gone: its dead mount is cleared. Contents that it had not uploaded wait for the next mount. */
+/** Clears the dead mount of a process that is gone. Contents that it had not uploaded wait for the next mount. */
 async function clearDead(context: Context, mountpoint: string): Promise<void> {
   const mounted = await mountAt(mountpoint);
   if (mounted === undefined) {
@@ -136,7 +137,7 @@ async function clearDead(context: Context, mountpoint: string): Promise<void> {
     const waits = 'what it had not uploaded waits for the next mount';
     return print(`${mountpoint}: cleared the mount of a process that had died; ${waits}`);
   }
-  // The mount lives, but belongs to another state directory, or its registry entry was lost: unmount through the kernel.
+  // The mount is alive, but belongs to another state directory, or its registry entry was lost. Unmount through the kernel.
   await unmountByProgram(mountpoint, { lazy: false });
   print(`${mountpoint}: unmounted; its process stores what waits before it ends`);
 }
@@ -155,11 +156,11 @@ function report(left: readonly UploadStatus[]): void {
 interface Shown {
   show(left: DrainProgress): void;
   end(): void;
-  /** What was shown last; null before that. */
+  /** The last progress shown; null before that. */
   left(): DrainProgress | null;
 }
 
-/** A bar on a terminal; elsewhere a line whenever a file is done. */
+/** Shows a bar on a terminal, elsewhere a line whenever a file is done. */
 function progressOf(): Shown {
   let latest: DrainProgress | null = null;
   const view = process.stderr.isTTY ? barView() : lineView();
@@ -206,12 +207,12 @@ function barView(): View {
     show(now) {
       const { files, bytes, metadata = 0, outage } = now;
       if (outage !== undefined && !isTold) {
-        // The bar goes on in the line below.
+        // The bar continues in the line below.
         if (bar.isShown) process.stderr.write('\n');
         complain(whatIsWaitedFor(outage));
         isTold = true;
       }
-      // What was told last stays on the line until the mount has ended.
+      // The last text stays on the line until the mount has ended.
       if (files + metadata === 0) return;
       total = Math.max(total, bytes, 1);
       bar.show(total - bytes, total, whatIsStored(now).replace(/^\w+: /, ''));

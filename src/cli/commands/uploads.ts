@@ -31,7 +31,7 @@ export async function uploadsCommand(
   const { entries, rest } = split(context, action, args);
   const { mounts: answers, troubles } = await statusOf(entries);
   tell(troubles);
-  // A mount that was named must answer; and it is unknown what a mount that hangs has not stored.
+  // A named mount must answer, and nobody knows which contents a hung mount has not stored.
   if (entries.length === 1 && troubles.length === 1) process.exitCode = 1;
   if (answers.length === 0 && process.exitCode === 1) return;
   const mounts = answers.map(({ mountpoint, pending, failed }) => {
@@ -45,7 +45,7 @@ export async function uploadsCommand(
   return discard(mount, rest);
 }
 
-/** The mountpoints that are named (none: all), and the other words of the command. */
+/** The named mountpoints (none: all), and the other words of the command. */
 function split(
   { registry }: Context,
   action: Exclude<Action, 'export'>,

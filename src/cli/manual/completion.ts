@@ -1,6 +1,6 @@
 /**
- * `syncmount completion`: prints the script that teaches a shell to complete our command line. The scripts hold no list of
- * commands or options: they ask `syncmount complete`, so that they are right after an update too.
+ * `syncmount completion`: prints the script that teaches a shell to complete our command line. The scripts hold no list of commands or
+ * options. They call `syncmount complete`, so that they are still right after an update.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** What `syncmount help` explains besides the commands: a manual page each (manual.ts), or a section (manual-sections.ts). */
+/** The topics of `syncmount help` besides the commands: each is a manual page (manual.ts) or a section of one (manual-sections.ts). */
 export const pageTopics = ['manual', 'fstab', 'config'] as const;
 export const sectionTopics = ['limits', 'monitoring'] as const;
 export const topics = [...pageTopics, ...sectionTopics] as const;

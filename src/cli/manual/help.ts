@@ -9,7 +9,7 @@ import { subjects } from './manual-sections.js';
 export function helpCommand(root: Command, wanted: string | undefined): void {
   const commands = root.createHelp().visibleCommands(root);
   const command = wanted === undefined ? root : commands.find((one) => one.name() === wanted);
-  // With what stands behind the options: the same as `COMMAND --help`.
+  // With the text after the options, as in `COMMAND --help`.
   if (command !== undefined) command.outputHelp();
   else process.stdout.write(textOf(root, commands, wanted));
 }

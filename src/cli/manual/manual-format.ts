@@ -1,6 +1,6 @@
 /** A manual page as data, and its two forms: roff for `man`(1), and text for a terminal. */
 
-/** A paragraph, in which `x` marks what is typed; a list; or lines that stay as they are. */
+/** A paragraph, in which `x` marks typed text; a list; or lines that stay as they are. */
 export type Block =
   | string
   | { readonly items: readonly (readonly [term: string, text: string])[] }
@@ -8,7 +8,7 @@ export type Block =
 
 export interface Section {
   readonly title: string;
-  /** It belongs to the one before. */
+  /** The section belongs to the one before. */
   readonly isSub?: boolean;
   readonly blocks: readonly Block[];
 }
@@ -17,7 +17,7 @@ export interface Page {
   readonly name: string;
   readonly section: 1 | 5 | 8;
   readonly version: string;
-  /** In a few words. */
+  /** The purpose in a few words. */
   readonly purpose: string;
   readonly sections: readonly Section[];
 }

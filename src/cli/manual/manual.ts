@@ -1,6 +1,6 @@
 /**
- * The manual pages, as data: made of the commands (program.ts) and the options of a mount (config/options.ts), so that they
- * say what the program does. `scripts/man-pages.mjs` writes them to `man/`; `syncmount help TOPIC` prints them as text.
+ * The manual pages, as data. They are made from the commands (program.ts) and the options of a mount (config/options.ts), so that they
+ * match the program. `scripts/man-pages.mjs` writes them to `man/`; `syncmount help TOPIC` prints them as text.
  */
 import type { Command } from 'commander';
 import { type CallerOptionSpec, callerOptionSpecs, type OptionSpec, optionSpecs } from '../../config/options.js';
@@ -110,7 +110,7 @@ function usageOf(command: Command): string {
 }
 
 function blocksOf(command: Command): Block[] {
-  // Those of a mount have a page of their own.
+  // The options of a mount have a page of their own.
   const options = command.options.filter(({ long }) => !isOfMount(command, long));
   const [first = '', ...more] = command.description().split('\n');
   return [

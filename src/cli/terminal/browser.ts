@@ -1,6 +1,6 @@
 /**
- * Login through the browser: the person gives consent on the provider's page, which redirects to a server on loopback. Where
- * that cannot work (another machine), the person types the code that the page shows.
+ * Login through the browser: the user gives consent on the provider's page, which redirects to a server on loopback. If that cannot work
+ * (the browser is on another machine), the user types the code that the page shows.
  */
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
@@ -13,7 +13,7 @@ const PATIENCE = 10 * 60_000;
 
 export interface Callback {
   readonly url: string;
-  /** Tells how to recognize an answer to this login. Other requests are refused: any user of this machine can send them. */
+  /** Sets the test that recognizes an answer to this login. Other requests are refused: any user of this machine can send them. */
   expect(isOurs: (query: URLSearchParams) => boolean): void;
   /** Resolves with the query that the browser brought back. */
   readonly returned: Promise<URLSearchParams>;
@@ -61,8 +61,8 @@ export async function openCallback(): Promise<Callback> {
 }
 
 /**
- * Shows the page and waits for the person: resolves with the query that the browser brings back, or with what was typed.
- * Throws `SyncmountError` `login` when access was refused or nobody came.
+ * Shows the page and waits for the user. Resolves with the query that the browser brings back, or with the typed text. Throws
+ * `SyncmountError` `login` when access was refused or nobody came.
  */
 export async function consent(page: string, callback: Callback): Promise<URLSearchParams | string> {
   for (const line of ['Open this page, log in and allow access:', '', `  ${page}`, '']) print(line);
@@ -90,7 +90,7 @@ export async function consent(page: string, callback: Callback): Promise<URLSear
   }
 }
 
-/** Opens the page where there is a desktop. A failure does no harm: the URL is printed as well. */
+/** Opens the page if there is a desktop. A failure does no harm: the URL is printed as well. */
 function openBrowser(url: string): void {
   if (process.platform === 'linux' && !process.env.DISPLAY && !process.env.WAYLAND_DISPLAY) return;
   if (!process.stdout.isTTY) return;

@@ -5,7 +5,7 @@
 import { codeOf, messageOf } from '../../base/errors.js';
 import { printable, printableJson } from '../../base/printable.js';
 
-/** The exit status that a shell makes of SIGINT. */
+/** The exit status that a shell reports for SIGINT. */
 export const INTERRUPTED = 130;
 
 /** One line to standard output; several fields with tabs between them. */
@@ -13,7 +13,7 @@ export function print(...fields: readonly string[]): void {
   process.stdout.write(`${fields.map(printable).join('\t')}\n`);
 }
 
-/** Lines of our own with colours in them, for a terminal. Nothing in them may come from elsewhere. */
+/** Lines of our own with colours, for a terminal. They may hold no untrusted text. */
 export function printPicture(lines: readonly string[]): void {
   process.stdout.write(lines.map((line) => `${line}\n`).join(''));
 }
@@ -23,10 +23,13 @@ export function printJson(value: unknown, indent = 2): void {
   process.stdout.write(`${printableJson(JSON.stringify(value, null, indent))}\n`);
 }
 
-/** A character may come in two pieces. */
+/** A character may be split between two chunks. */
 const decoder = new TextDecoder();
 
-/** What a service answered, for programs: bytes as they are, to standard output. On a terminal, a text (`isText`) has no control characters. */
+/**
+ * Writes a service's answer to standard output, for programs: the bytes unchanged. On a terminal, control characters of a text (`isText`)
+ * are left out.
+ */
 export async function printAnswer(chunk: Uint8Array, isText: boolean): Promise<void> {
   const shown =
     process.stdout.isTTY && isText
@@ -41,8 +44,8 @@ export function complain(message: string): void {
 }
 
 /**
- * Standard output that cannot be written ends a command: silently where its reader has gone (`| head -1`), with one line and
- * exit code 1 otherwise. A process that must go on without output, as a mount, calls `outliveOutput`.
+ * Ends a command when standard output cannot be written: silently if its reader has gone (`| head -1`), otherwise with one line and exit
+ * code 1. A process that must go on without output, such as a mount, calls `outliveOutput`.
  */
 export function endWithOutput(): void {
   process.stdout.on('error', (error) => {

@@ -1,7 +1,7 @@
-/** How far something is: a bar on standard error where that is a terminal (cli-progress asks), elsewhere nothing. */
+/** A progress bar on standard error, if that is a terminal (cli-progress checks that); otherwise nothing. */
 import { Presets, SingleBar } from 'cli-progress';
 
-/** Of what is done in a moment nothing is shown, ms. */
+/** Work that ends within this time shows no bar, ms. */
 const SHOWN_AFTER_MS = 500;
 
 export class ProgressBar {
@@ -9,12 +9,12 @@ export class ProgressBar {
   readonly #begun = performance.now();
   #isShown = false;
 
-  /** `format`: what stands around `{bar}`, `{percentage}` and `{told}`. */
+  /** `format`: the line with its places `{bar}`, `{percentage}` and `{told}`. */
   constructor(format: string) {
     this.#bar = new SingleBar({ format, clearOnComplete: true }, Presets.shades_classic);
   }
 
-  /** Whether a line of it is on the terminal. */
+  /** Whether the bar is on the terminal. */
   get isShown(): boolean {
     return this.#isShown;
   }

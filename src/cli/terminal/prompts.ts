@@ -1,10 +1,10 @@
-/** Questions to a person at a terminal. */
+/** Questions to a user at a terminal. */
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { SyncmountError, UsageError } from '../../base/errors.js';
 import { print } from './output.js';
 
-/** Throws `UsageError`, which says what is missing, where there is no terminal. */
+/** Without a terminal it throws a `UsageError` that says what is missing. */
 export function requireTerminal(missing: string): void {
   if (!process.stdin.isTTY) throw new UsageError(`${missing}; without a terminal nobody can be asked`);
 }
@@ -22,7 +22,7 @@ export async function ask(question: string): Promise<string> {
 export async function askHidden(question: string): Promise<string> {
   const nowhere = new Writable({ write: (_data, _encoding, done) => done() });
   const lines = createInterface({ input: process.stdin, output: nowhere, terminal: true });
-  // Printed after the echo is off: a person may type or paste at once.
+  // The question is printed after the echo is off, because a user may type or paste at once.
   process.stdout.write(question);
   try {
     return (await lines.question('')).trim();
@@ -33,8 +33,8 @@ export async function askHidden(question: string): Promise<string> {
 }
 
 /**
- * For an act that cannot be undone: both questions must be answered with yes. The answers come from standard input, terminal
- * or not; its end is a no. Throws `kept` with `otherwise`.
+ * Asks before an act that cannot be undone: both questions must be answered with yes. The answers come from standard input, terminal or
+ * not; its end counts as no. Throws `kept` with `otherwise`.
  */
 export async function askTwice(first: string, second: string, otherwise: string): Promise<void> {
   const lines = createInterface({ input: process.stdin, output: process.stdout });

@@ -3,7 +3,7 @@ import { generate } from 'lean-qr';
 
 /** The light margin that readers need, modules (ISO/IEC 18004). */
 const QUIET_ZONE = 4;
-/** Black on bright white, whatever the terminal's own colours are: many readers know no light code on dark ground. */
+/** Black on bright white, whatever the terminal's own colours are, because many readers cannot read a light code on a dark ground. */
 const colours = '\x1b[30;107m';
 const end = '\x1b[0m';
 
@@ -11,7 +11,7 @@ const end = '\x1b[0m';
 const halves = { 'false false': ' ', 'true false': '▀', 'false true': '▄', 'true true': '█' } as const;
 
 export interface QrCode {
-  /** Columns that a line takes. */
+  /** Width of a line, columns. */
   readonly width: number;
   readonly lines: readonly string[];
 }

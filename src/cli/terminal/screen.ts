@@ -1,6 +1,6 @@
 /**
- * A view that fills the terminal and is drawn anew in place, as `top` does it: in the terminal's second screen, so that what was there
- * before comes back at the end. Invariant: whatever ends the process but SIGKILL, the terminal is as it was.
+ * A view that fills the terminal and is redrawn in place, as in `top`. It uses the terminal's second screen, so that the earlier text comes
+ * back at the end. Invariant: the terminal is restored whatever ends the process, except SIGKILL.
  */
 import { printable } from '../../base/printable.js';
 
@@ -11,7 +11,7 @@ const home = '\x1b[H';
 const clearLine = '\x1b[K';
 const clearBelow = '\x1b[J';
 
-/** The lines as they are written to a terminal of so many rows. Without clearing it first, so that nothing flickers. */
+/** The lines as they are written to a terminal with this many rows. The terminal is not cleared first, so that nothing flickers. */
 export function drawn(lines: readonly string[], rows: number): string {
   const fit = Math.max(1, rows);
   const hidden = lines.length - fit + 1;

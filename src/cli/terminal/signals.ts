@@ -1,4 +1,4 @@
-/** What a mount does when it is told to end. */
+/** Ends a mount on a signal. */
 import { codeOf, messageOf } from '../../base/errors.js';
 import type { Log } from '../../base/log.js';
 import type { DrainProgress } from '../../mount/control/status.js';
@@ -13,22 +13,22 @@ export interface EndingOptions {
   readonly log: Log;
   /** ms; null: as long as it takes. */
   readonly stopTimeout: number | null;
-  /** Nobody waits at a terminal: a service that does not answer is not waited for. */
+  /** Nobody waits at a terminal, so the end does not wait for a service that does not answer. */
   readonly isUnattended: boolean;
   readonly onStopping: () => void;
   readonly complain: (message: string) => void;
 }
 
-/** A service that has not answered for so long after the signal will not do so in time: a laptop that is offline shuts down, ms. */
+/** If a service has not answered for this long after the signal, the mount stops waiting for it: an offline laptop is shutting down. ms. */
 export const OUTAGE_PATIENCE_MS = 10_000;
 
-/** How often a busy mount is tried again, while there is time left to wait, ms. */
+/** Pause before another try to unmount a busy mount, while there is time left, ms. */
 const BUSY_RETRY_MS = 500;
 
 /**
- * Answers the function to call for a signal. The first call drains and unmounts; the second leaves pending contents for the next
- * mount. With `stopTimeout` a busy mount is tried again until then, and the end of that time counts as the second signal; where nobody
- * is there to send one, so does an outage of `OUTAGE_PATIENCE_MS`.
+ * Returns the function to call for a signal. The first call drains and unmounts; the second leaves pending contents for the next mount.
+ * With `stopTimeout`, a busy mount is tried again until that time, and its end counts as the second signal. If nobody is there to send one,
+ * an outage of `OUTAGE_PATIENCE_MS` counts as the second signal too.
  */
 export function endOnSignal(
   session: Ending,
@@ -71,11 +71,11 @@ export function endOnSignal(
   };
 }
 
-/** Follows whether a service answers while a mount ends. */
+/** Tracks whether the service answers while a mount ends. */
 export class OutageWatch {
   #since: number | null = null;
 
-  /** Has it been out for `OUTAGE_PATIENCE_MS`, as far as this has seen? `now` in ms. */
+  /** Whether the service has been out for `OUTAGE_PATIENCE_MS` over the calls so far. `now` in ms. */
   isLong(isOut: boolean, now: number): boolean {
     this.#since = isOut ? (this.#since ?? now) : null;
     return this.#since !== null && now - this.#since >= OUTAGE_PATIENCE_MS;

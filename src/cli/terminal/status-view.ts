@@ -1,4 +1,4 @@
-/** What `syncmount status` shows people: pure functions of what mounts have told, now and a moment ago. */
+/** The text of `syncmount status`: pure functions of the statuses of mounts, now and a moment ago. */
 import { version as installed } from '../../base/installation.js';
 import { localMinute, localTime } from '../../base/local-time.js';
 import { shellWord } from '../../base/shell-word.js';
@@ -7,10 +7,10 @@ import { formatCount, formatSize } from '../../config/units.js';
 import type { PinStatus } from '../../filesystem/pins/pins.js';
 import type { MountStatus, UploadStatus } from '../../mount/control/status.js';
 
-/** Files of one kind that are shown: `uploads list` and `--json` have all. */
+/** The most files of one kind that are shown; `uploads list` and `--json` have all. */
 const SHOWN = 10;
 
-/** What mounts told at one moment. */
+/** The statuses of mounts at one moment. */
 export interface Sample {
   /** ms, by any clock that does not jump. */
   readonly at: number;
@@ -26,7 +26,7 @@ export function viewOf(now: Sample, before: Sample | null): string[] {
   });
 }
 
-/** Is anything on its way, so that a second look tells a rate? */
+/** Whether anything moves, so that a second sample gives a rate. */
 export function isMoving({ pending, downloads, pins }: MountStatus): boolean {
   return pending.some(isUnderway) || downloads.length > 0 || (pins !== undefined && pins.missingFiles > 0);
 }
@@ -129,7 +129,7 @@ function failureLines({ failed, mountpoint }: MountStatus): string[] {
   ];
 }
 
-/** What a person can do about a failed upload, by the errno that the program got. */
+/** The user's remedy for a failed upload, by the errno that the program got. */
 export function adviceFor(code: string | undefined): string {
   switch (code) {
     case 'ENOSPC':
@@ -160,7 +160,7 @@ interface Progress {
   readonly rate: number | null;
 }
 
-/** `1.2 MiB of 3.0 MiB`, `40%`, `1.0 MiB/s`, `2 s left`: what of it makes sense. */
+/** `1.2 MiB of 3.0 MiB`, `40%`, `1.0 MiB/s`, `2 s left`, without the parts that make no sense. */
 function progressOf({ done, size, rate }: Progress): string[] {
   const percent = size === 0 ? 100 : Math.floor((done / size) * 100);
   const isMoving = rate !== null && rate > 0;
@@ -172,7 +172,7 @@ function progressOf({ done, size, rate }: Progress): string[] {
   ];
 }
 
-/** Bytes a second between two samples. Null where there is no earlier one. */
+/** Bytes a second between two samples. Null without an earlier one. */
 function rateOf(now: number, then: number | undefined, past: Past | null): number | null {
   if (past === null || then === undefined || past.ms <= 0) return null;
   return Math.max(0, ((now - then) / past.ms) * 1000);
@@ -196,7 +196,7 @@ function isUnderway({ state }: UploadStatus): boolean {
   return state === 'uploading';
 }
 
-/** A service may have told of more than there is. */
+/** A service may have reported more bytes than there are. */
 function sentOf({ size, sent }: UploadStatus): number {
   return Math.min(size, sent);
 }
