@@ -49,7 +49,7 @@ function peopleLines({ provider, endpoints, credentials, control }: AnySandbox):
   ];
 }
 
-/** How a person logs in interactively, without having given credentials before. */
+/** How a user logs in interactively, without credentials from before. */
 function interactive(provider: AnySandbox['provider'], login: string): string[] {
   switch (provider) {
     case '5sync':

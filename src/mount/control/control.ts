@@ -46,14 +46,14 @@ export interface ControlArguments {
   readonly paths?: readonly string[];
   /** Names in the trash, as `trash-list` answers them. */
   readonly names?: readonly string[];
-  /** Of a search. */
+  /** The words of a search. */
   readonly query?: string;
-  /** Of `set`: options by name, as typed. */
+  /** For `set`: options by name, as typed. */
   readonly values?: Readonly<Record<string, string>>;
-  /** Of `share`: with whom, and what he may. */
+  /** For `share`: the person, and that person's rights. */
   readonly email?: string;
   readonly rights?: MemberRights;
-  /** Of `link`. */
+  /** For `link`. */
   readonly wish?: LinkWish;
 }
 
@@ -67,7 +67,7 @@ export type ControlHandler = (
   command: ControlCommand,
   args: ControlArguments,
   progress: (what: unknown) => void,
-  /** Aborts when the command has ended before its answer, as by Ctrl-C. */
+  /** Aborts if the command ends before its answer, as by Ctrl-C. */
   given: AbortSignal,
 ) => Promise<unknown>;
 
@@ -75,8 +75,8 @@ export type ControlHandler = (
 const MAX_SOCKET_PATH = 107;
 
 /**
- * The address of a socket for system calls: its path, or, where that is too long, a path through its open directory. The
- * address is valid until `close`.
+ * The address of a socket for system calls: its path, or, if that is too long, a path through its open directory. The address is valid
+ * until `close`.
  */
 function addressOf(path: string): { readonly address: string; close(): void } {
   if (Buffer.byteLength(path) <= MAX_SOCKET_PATH) return { address: path, close: () => undefined };
@@ -121,7 +121,7 @@ export async function serveControl(path: string, handle: ControlHandler): Promis
   return server;
 }
 
-/** Long parts are written by themselves, with a turn of the event loop before the next. */
+/** Writes long parts one by one, with a turn of the event loop after each. */
 const PART = 64 * 1024;
 
 async function answer(socket: Socket, line: string, handle: ControlHandler): Promise<void> {
@@ -152,8 +152,8 @@ async function answer(socket: Socket, line: string, handle: ControlHandler): Pro
 }
 
 /**
- * Sends one command and resolves with its result. Throws the error that the mount answers, `no-answer` where no mount listens
- * or it ends first, and `silent` where it sends nothing for `patienceMs`.
+ * Sends one command and resolves with its result. Throws the error that the mount answers, `no-answer` if no mount listens or it ends
+ * first, and `silent` if it sends nothing for `patienceMs`.
  */
 export function askControl(
   path: string,

@@ -1,4 +1,4 @@
-/** The options of a mount that `syncmount set` changes while it runs, and what they say at each moment. */
+/** The options of a mount that `syncmount set` changes while it runs, and their values at each moment. */
 import type { Clock } from '../../base/clock.js';
 import type { Log } from '../../base/log.js';
 import { type BandwidthLimit, limitAt } from '../../config/bandwidth-timetable.js';
@@ -7,7 +7,7 @@ import { type MountOptions, optionSpecs } from '../../config/options.js';
 
 type Live = Pick<MountOptions, 'bwlimit' | 'transfers' | 'exclude' | 'logLevel'>;
 
-/** What they act on. */
+/** The parts of a mount that the options change. */
 export interface LiveParts {
   readonly bandwidth: { set(limit: BandwidthLimit): void };
   readonly uploader: {
@@ -18,18 +18,18 @@ export interface LiveParts {
   readonly log: Log;
 }
 
-/** What `status` shows of them; each is absent where nobody limits it. */
+/** The limits that `status` shows; each is absent if there is none. */
 export interface LimitStatus {
   /** Bytes a second at this moment. */
   readonly down?: number;
   readonly up?: number;
-  /** When the timetable has the next entry, ms since 1970. */
+  /** The time of the timetable's next entry, ms since 1970. */
   readonly until?: number;
   readonly transfers?: number;
   readonly exclude?: readonly string[];
 }
 
-/** A timetable is looked at so often, ms: it is in minutes, and a machine may sleep or change its clock in between. */
+/** How often the timetable is checked, ms. It is in minutes, and a machine may sleep or change its clock in between. */
 const LOOK_MS = 15_000;
 
 export class LiveOptions {
@@ -40,7 +40,7 @@ export class LiveOptions {
   readonly #end = new AbortController();
   #isFollowing = false;
 
-  /** The bandwidth is set at once; the other parts have the options from their start. */
+  /** Sets the bandwidth at once; the other parts got the options at their start. */
   constructor(options: MountOptions, parts: LiveParts, clock: Clock) {
     this.#clock = clock;
     this.#parts = parts;
@@ -48,7 +48,7 @@ export class LiveOptions {
     this.#follow();
   }
 
-  /** Changes some of them, given as typed, and answers all, as typed. Throws `UsageError`, and then changes nothing. */
+  /** Changes some options, given as typed, and returns all, as typed. If it throws `UsageError`, nothing has changed. */
   async set(values: Readonly<Record<string, string>>): Promise<Record<string, string>> {
     const given = parseLive(Object.entries(values).flatMap(([name, text]) => linesOf(name, text)));
     const parsed = resolveOptions(given);
@@ -93,7 +93,7 @@ export class LiveOptions {
     return Object.fromEntries(liveNames().map((name) => [name, texts[name] ?? '']));
   }
 
-  /** Sets the bandwidth as the timetable says, now and whenever that changes. */
+  /** Sets the bandwidth of the timetable, now and at each of its entries. */
   #follow(): void {
     const { timetable } = this.#options.bwlimit;
     const { limit } = limitAt(timetable, new Date(this.#clock.now()));

@@ -8,7 +8,7 @@ import { makeDirectory } from '../../base/make-directory.js';
 import { type Life, lifeOf, processIdentity } from '../../base/processes.js';
 import type { BaseDirectories } from '../../config/base-directories.js';
 
-/** How often it is looked whether a process has ended, ms. */
+/** How often to check whether a process has ended, ms. */
 const LOOK_MS = 20;
 
 export interface RegistryEntry {
@@ -16,7 +16,7 @@ export interface RegistryEntry {
   readonly account: string;
   readonly provider: string;
   readonly pid: number;
-  /** The identity of the process (`processIdentity`); absent where the system has none. */
+  /** The identity of the process (`processIdentity`); absent if the system has none. */
   readonly mark?: string | undefined;
   readonly socket: string;
   readonly log: string | null;
@@ -74,7 +74,7 @@ export class Registry {
       .filter((file) => file.endsWith('.json'))
       .flatMap((file) => {
         const entry = this.#read(join(this.#directory, file));
-        // An entry under the file name of another mount is not valid.
+        // An entry in the file of another mount is not valid.
         return entry === undefined || file !== `${this.#id(entry.mountpoint)}.json` ? [] : [entry];
       })
       .sort((a, b) => (a.mountpoint < b.mountpoint ? -1 : 1));
@@ -85,7 +85,7 @@ export class Registry {
       const read: unknown = JSON.parse(readFileSync(path, 'utf8'));
       return isEntry(read) ? read : undefined;
     } catch {
-      // Missing, or cut short by a crash: there is no mount to talk to.
+      // The file is missing, or cut short by a crash. There is no mount to talk to.
       return undefined;
     }
   }
@@ -104,19 +104,19 @@ export class Registry {
 }
 
 /**
- * The process of that mount. Its number alone does not tell whether it still runs: the kernel gives it to another process later, after
- * a restart of the machine at once.
+ * The process of that mount. Its number alone does not tell whether it still runs, because the kernel gives the number to another process
+ * later; after a restart of the machine that may be soon.
  */
 function lifeOfServer({ pid, mark }: Pick<RegistryEntry, 'pid' | 'mark'>): Life {
   return mark === undefined || mark === processIdentity(pid) ? lifeOf(pid) : 'gone';
 }
 
-/** Does the process of that mount still run? */
+/** Whether the process of that mount still runs. */
 export function isServed(entry: Pick<RegistryEntry, 'pid' | 'mark'>): boolean {
   return lifeOfServer(entry) === 'runs';
 }
 
-/** Was the process of that mount killed, or does it end, and still has its lock on the account? */
+/** Whether the process of that mount is ending (it may have been killed) and still holds its lock on the account. */
 export function isEnding(entry: Pick<RegistryEntry, 'pid' | 'mark'>): boolean {
   return lifeOfServer(entry) === 'ending';
 }

@@ -1,5 +1,5 @@
 /**
- * Tells systemd how a mount in the foreground is: sd_notify(3), with a watchdog. For a unit of `Type=notify`; without
+ * Tells systemd the state of a mount in the foreground: sd_notify(3), with a watchdog. It is for a unit of `Type=notify`; without
  * `NOTIFY_SOCKET` in the environment nobody listens.
  */
 import { codeOf } from '../../base/errors.js';
@@ -7,10 +7,10 @@ import { formatSize } from '../../config/units.js';
 import { type Addon, errnoName, loadAddon } from '../../fuse/kernel/addon.js';
 import type { MountStatus } from './status.js';
 
-/** Sends one message; throws where it cannot. */
+/** Sends one message. Throws if it cannot be sent. */
 export type SendMessage = (message: string) => void;
 
-/** How often the line of `systemctl status` is renewed, ms: a person who looks again sees progress. */
+/** How often the line of `systemctl status` is renewed, ms: often enough to show progress. */
 const STATUS_INTERVAL_MS = 2000;
 
 export class ServiceManager {
@@ -18,7 +18,7 @@ export class ServiceManager {
   readonly #watchdogMs: number | null;
   readonly #timers: NodeJS.Timeout[] = [];
   #shown = '';
-  /** Where very many contents wait, one status takes longer than the interval. */
+  /** A status is being gathered: with very many pending contents that takes longer than the interval. */
   #isRenewing = false;
 
   constructor(send: SendMessage, watchdogMs: number | null) {
@@ -26,18 +26,18 @@ export class ServiceManager {
     this.#watchdogMs = watchdogMs;
   }
 
-  /** What the start waits for. */
+  /** The subject that the start waits for. */
   waitsFor(what: string): void {
     this.#show(`waiting for ${what}`);
   }
 
-  /** The mountpoint answers. From here on the event loop reports that it is alive, and how the mount is. */
+  /** The mountpoint answers. From now on the event loop reports that it is alive, and the state of the mount. */
   async ready(status: () => Promise<MountStatus>): Promise<void> {
     const shown = statusLine(await status());
     this.#shown = shown;
     this.#send(`READY=1\nSTATUS=${shown}`);
     this.#timers.push(setInterval(() => void this.#renew(status), STATUS_INTERVAL_MS));
-    // Half of it, as sd_watchdog_enabled(3) says: one report may be late.
+    // Half of the interval, as sd_watchdog_enabled(3) recommends, so that one report may be late.
     if (this.#watchdogMs !== null) this.#timers.push(setInterval(() => this.#send('WATCHDOG=1'), this.#watchdogMs / 2));
     for (const timer of this.#timers) timer.unref();
   }
@@ -67,8 +67,8 @@ export class ServiceManager {
 }
 
 /**
- * The service manager that has started this process; null: none. Takes its variables out of the environment, so that no child
- * speaks for us. `onFailure` hears why a message was not sent.
+ * The service manager that has started this process; null: none. Removes its variables from the environment, so that no child process
+ * reports for us. `onFailure` gets the reason why a message was not sent.
  */
 export function serviceManagerOf(env: NodeJS.ProcessEnv, onFailure: (reason: string) => void): ServiceManager | null {
   const socket = env.NOTIFY_SOCKET;
@@ -103,7 +103,7 @@ export function watchdogOf({ WATCHDOG_USEC, WATCHDOG_PID }: NodeJS.ProcessEnv, p
   return WATCHDOG_PID === undefined || Number(WATCHDOG_PID) === pid ? microseconds / 1000 : null;
 }
 
-/** One line for people about what is not stored yet. */
+/** One line for users about contents that are not stored yet. */
 export function statusLine({ pending, failed, login, metadata, outage }: MountStatus): string {
   const files = (count: number): string => `${count} ${count === 1 ? 'file' : 'files'}`;
   const left = pending.reduce((sum, { size, sent }) => sum + Math.max(0, size - sent), 0);

@@ -9,20 +9,20 @@ export interface MountStatus {
   readonly account: string;
   readonly provider: string;
   readonly pid: number;
-  /** Of the program that serves the mount; an earlier one did not tell it. */
+  /** The version of the program that serves the mount; earlier versions did not tell it. */
   readonly version?: string;
   readonly binding: string;
   readonly writeBack: boolean;
   readonly readOnly: boolean;
-  /** `syncmount pause`: no content is sent. Absent otherwise. */
+  /** After `syncmount pause`: no content is sent. Absent otherwise. */
   readonly paused?: true;
   readonly pending: readonly UploadStatus[];
   readonly failed: readonly UploadStatus[];
-  /** Contents that stay on this machine because of their names (`--exclude`); absent where there are none. */
+  /** Contents that stay on this machine because of their names (`--exclude`); absent if there are none. */
   readonly excluded?: readonly UploadStatus[];
-  /** What people limit (`--bwlimit` and the like); absent where nothing is. */
+  /** The limits in force (`--bwlimit` and the like); absent without any. */
   readonly limits?: LimitStatus;
-  /** Files of which bytes are on their way here. */
+  /** Files that are being downloaded. */
   readonly downloads: readonly DownloadStatus[];
   /** Bytes of contents since the mount began; a difference of two answers tells the rate. */
   readonly transferred: { readonly sent: number; readonly received: number };
@@ -33,13 +33,13 @@ export interface MountStatus {
     readonly pinned: number;
     readonly hits: number;
     readonly misses: number;
-    /** What earlier mounts have left is not all counted yet: the bytes are at least these. Absent when it is. */
+    /** Files of earlier mounts are not all counted yet, so `bytes` is a lower limit. Absent once they are. */
     readonly isCounting?: true;
   };
-  /** What is kept on this machine; absent while nothing is pinned. */
+  /** The pinned files on this machine; absent while nothing is pinned. */
   readonly pins?: PinStatus;
   readonly requests: { readonly total: number; readonly byRoute: Readonly<Record<string, number>> };
-  /** Absent where the service answered the last request: since when it has not (ms since 1970), and why. */
+  /** Since when the service has not answered (ms since 1970), and why. Absent if it answered the last request. */
   readonly outage?: { readonly since: number; readonly error: string };
   readonly rateLimit?: {
     readonly limit: number;
@@ -49,7 +49,7 @@ export interface MountStatus {
     readonly refused?: string;
   };
   readonly quota?: { readonly total: number; readonly free: number };
-  /** Replaced versions of files that stay at a service which does not delete; absent where there are none. */
+  /** Replaced versions of files that stay at a service which does not delete; absent if there are none. */
   readonly kept?: readonly RetainedVersion[];
   /** The metadata that the account does not have yet; absent with `--metadata local`. */
   readonly metadata?: {
@@ -60,7 +60,7 @@ export interface MountStatus {
     /** Machines whose metadata a later version of syncmount wrote. */
     readonly refused?: readonly string[];
   };
-  /** The login command, where the provider refuses the credentials. */
+  /** The login command, if the provider refuses the credentials. */
   readonly login?: string;
 }
 
@@ -75,12 +75,12 @@ export interface UploadStatus {
   readonly state: string;
   /** When it began to wait, ms since 1970. */
   readonly since?: number;
-  /** Of a failed upload: the errno that the program got, and the reason. */
+  /** For a failed upload: the errno that the program got, and the reason. */
   readonly code?: string;
   readonly error?: string;
 }
 
-/** How far a drain is, as `umount` shows it. */
+/** The progress of a drain, as `umount` shows it. */
 export interface DrainProgress {
   readonly files: number;
   /** Bytes still to be sent. */

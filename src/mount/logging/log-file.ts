@@ -1,7 +1,4 @@
-/**
- * A log file that does not grow without end: at a size it is renamed to `FILE.1`, what was `FILE.1` to `FILE.2` and so on, and a new one
- * begins.
- */
+/** A log file of limited size. At that size it is renamed to `FILE.1`, the earlier `FILE.1` to `FILE.2` and so on, and a new one begins. */
 import { closeSync, fstatSync, openSync, readdirSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Clock } from '../../base/clock.js';
@@ -11,9 +8,9 @@ const lineEnd = Buffer.from('\n');
 export interface Rotation {
   /** A file is full at this size, bytes. */
   readonly maxSize: number;
-  /** How many files there are at most, with the one that is written. */
+  /** The most files, including the one that is being written. */
   readonly keep: number;
-  /** A file is closed after this time, and removed when its last line is as old, ms; null: whatever its age. */
+  /** A file is closed after this time, and removed when its last line is that old, ms. Null: at no age. */
   readonly maxAge: number | null;
 }
 
@@ -23,11 +20,11 @@ export class RotatedFile {
   readonly #clock: Pick<Clock, 'now'>;
   #fd: number;
   #size = 0;
-  /** The disk took a part of the last line only. */
+  /** The disk took only a part of the last line. */
   #isTorn = false;
   #begunAt = 0;
 
-  /** Throws the system's error where the file cannot be opened. */
+  /** Throws the system's error if the file cannot be opened. */
   constructor(path: string, rotation: Rotation, clock: Pick<Clock, 'now'>) {
     this.#path = path;
     this.#rotation = rotation;
@@ -36,7 +33,7 @@ export class RotatedFile {
     this.#removeOld();
   }
 
-  /** Synchronous, so that the last line before a crash is in the file. A disk that is full loses the line, and no more than that. */
+  /** Synchronous, so that the last line before a crash is in the file. A full disk loses only this line. */
   write(line: string): void {
     const bytes = Buffer.from(line);
     try {
@@ -53,7 +50,7 @@ export class RotatedFile {
     }
   }
 
-  /** Another program has moved the file away (logrotate): goes on in a new one. Throws where that cannot be opened. */
+  /** Goes on in a new file, after another program has moved the old one away (logrotate). Throws if that cannot be opened. */
   reopen(): void {
     const before = this.#fd;
     this.#fd = this.#open();
@@ -68,7 +65,7 @@ export class RotatedFile {
     return fd;
   }
 
-  /** Another program has emptied the file. What follows is counted anew. */
+  /** Whether another program has emptied the file. If so, sizes are counted anew. */
   #wasCut(): boolean {
     const { size } = fstatSync(this.#fd);
     if (size >= this.#size) return false;
@@ -110,7 +107,7 @@ export class RotatedFile {
   }
 }
 
-/** The files that a log was renamed to, the newest first. */
+/** The rotated files of a log, the newest first. */
 export function rotatedFiles(path: string): { readonly path: string; readonly number: number }[] {
   const name = basename(path);
   let names: string[];

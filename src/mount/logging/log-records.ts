@@ -4,13 +4,13 @@ import { localTime } from '../../base/local-time.js';
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
-/** What a line says; null for one that is not of the logger, such as the last words of a dying runtime. */
+/** The parsed line; null for one that the logger did not write, such as the last output of a crashing runtime. */
 export interface LogRecord {
   /** ms since 1970. */
   readonly time: number;
   readonly level: LogLevel;
   readonly message: string;
-  /** What else the line has. */
+  /** The other fields of the line. */
   readonly data: Readonly<Record<string, unknown>>;
 }
 
@@ -28,7 +28,7 @@ export function parseRecord(line: string): LogRecord | null {
   }
 }
 
-/** The message, and the data behind it: `/a is not stored: the account is full  errno=ENOSPC code=quota`. */
+/** The message, followed by its data: `/a is not stored: the account is full  errno=ENOSPC code=quota`. */
 export function describeRecord({ message, data }: LogRecord): string {
   const words = Object.entries(data).flatMap(([key, value]) =>
     value === undefined ? [] : [`${key}=${wordOf(value)}`],
@@ -37,13 +37,13 @@ export function describeRecord({ message, data }: LogRecord): string {
 }
 
 function wordOf(value: unknown): string {
-  // An error says it all in its message; a person who wants its stack too looks at the JSON.
+  // The message of an error is enough here; its stack is in the JSON.
   const isError = typeof value === 'object' && value !== null && 'message' in value;
   const text = isError ? String(value.message) : typeof value === 'object' ? JSON.stringify(value) : String(value);
   return /[\s"=]/.test(text) || text === '' ? JSON.stringify(text) : text;
 }
 
-/** A line for people at a terminal, with the time of this machine. */
+/** A line for users at a terminal, in local time. */
 export function textOfRecord(record: LogRecord): string {
   return `${localTime(record.time)} ${record.level.padEnd(5)} ${describeRecord(record)}`;
 }
@@ -51,13 +51,13 @@ export function textOfRecord(record: LogRecord): string {
 /** The levels of sd-daemon(3), by which the journal sorts lines. */
 const priorities: Readonly<Record<LogLevel, number>> = { debug: 7, info: 6, warn: 4, error: 3 };
 
-/** A line for systemd's journal, which has the time by itself. */
+/** A line for systemd's journal, which adds the time itself. */
 export function journalLineOf(record: LogRecord): string {
   return `<${priorities[record.level]}>${describeRecord(record)}`;
 }
 
 export interface LogFilter {
-  /** This level and those above. */
+  /** The lowest level that is shown. */
   readonly level?: LogLevel | undefined;
   /** ms since 1970. */
   readonly since?: number | undefined;

@@ -10,7 +10,7 @@ import { journalLineOf, parseRecord, textOfRecord } from './log-records.js';
 
 export interface LogFile {
   readonly log: Logger;
-  /** Call after the file was moved away: the log goes on in a new file of the same name. */
+  /** Must be called after the file was moved away. The log goes on in a new file of the same name. */
   reopen(): void;
 }
 
@@ -21,8 +21,8 @@ interface Lines {
 }
 
 /**
- * The root logger: JSON lines to a file of mode 0600, or text for people to stderr. Callers never log credentials on purpose. If an object
- * with credentials gets into a line all the same, the logger replaces their values. Throws `SyncmountError` `directory` or `log-file`.
+ * The root logger: JSON lines to a file of mode 0600, or text for people to stderr. Callers never log credentials on purpose. If
+ * credentials get into a line all the same, the logger replaces their values. Throws `SyncmountError` `directory` or `log-file`.
  */
 export function createLogger(level: string, file: string | null, rotation: Rotation): LogFile {
   const lines = file === null ? toPeople() : toFile(file, rotation);
@@ -56,7 +56,7 @@ function toFile(file: string, rotation: Rotation): Lines {
   try {
     const rotated = new RotatedFile(file, rotation, systemClock);
     return {
-      // Escaped, because people read the log at a terminal.
+      // Escaped, because users read the log at a terminal.
       write: (line) => rotated.write(printableJson(line)),
       reopen: () => rotated.reopen(),
     };
@@ -79,7 +79,7 @@ function toPeople(): Lines {
   };
 }
 
-/** Is standard error connected to systemd's journal? As systemd.exec(5) says: `JOURNAL_STREAM` has the device and inode. */
+/** Is standard error connected to systemd's journal? According to systemd.exec(5), `JOURNAL_STREAM` has the device and inode. */
 function isJournal(variable: string | undefined): boolean {
   try {
     const { dev, ino } = fstatSync(2);

@@ -1,11 +1,11 @@
-/** Reads a log with the files that it was renamed to, and follows it over further renames. */
+/** Reads a log together with its rotated files, and follows it over further rotations. */
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { StringDecoder } from 'node:string_decoder';
 import type { Clock } from '../../base/clock.js';
 import { codeOf } from '../../base/errors.js';
 import { rotatedFiles } from './log-file.js';
 
-/** How soon a followed log shows a new line, ms: at once for a person. */
+/** How soon a followed log shows a new line, ms. A user sees it as at once. */
 const LOOK_MS = 200;
 const READ_BYTES = 64 * 1024;
 
@@ -38,7 +38,7 @@ class Source {
     }
   }
 
-  /** What stands behind the last line break. */
+  /** The text after the last line break. */
   get rest(): string[] {
     return this.#rest === '' ? [] : [this.#rest];
   }
@@ -49,8 +49,8 @@ class Source {
 }
 
 /**
- * The lines of a log, the oldest first. With `follow` it never ends, and yields null whenever it has come to the present end. Throws
- * `ENOENT` where there is no log.
+ * The lines of a log, the oldest first. With `follow` it never ends, and yields null whenever it has reached the present end. Throws
+ * `ENOENT` without a log.
  */
 export async function* readLog(path: string, clock: Clock, follow: boolean): AsyncGenerator<string | null> {
   const [oldest = path] = await filesOf(path);
@@ -60,7 +60,7 @@ export async function* readLog(path: string, clock: Clock, follow: boolean): Asy
       yield* source.lines();
       const next = await successor(path, source.ino);
       if (next !== null) {
-        // What was written before it was renamed.
+        // Lines that were written before the file was renamed.
         yield* source.lines();
         yield* source.rest;
         await source.close();
@@ -85,12 +85,12 @@ async function filesOf(path: string): Promise<string[]> {
   );
 }
 
-/** 0: the file that is written. */
+/** 0: the file that is being written. */
 function ageOf(path: string, file: string): number {
   return file === path ? 0 : Number(file.slice(path.length + 1));
 }
 
-/** The file that follows the one with this inode; null where that is the last one, or the log was moved away and not begun anew. */
+/** The file that follows the one with this inode. Null if that is the last one, or if the log was moved away and not begun anew. */
 async function successor(path: string, ino: number): Promise<string | null> {
   const files = await filesOf(path);
   const inos = await Promise.all(files.map(inoOf));

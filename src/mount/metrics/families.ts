@@ -1,27 +1,27 @@
 /**
- * The metrics of a mount, by the conventions of Prometheus: https://prometheus.io/docs/practices/naming/. Pure: made when somebody asks, of
- * what is counted anyway. Labels are of small, fixed sets: never a file's name.
+ * The metrics of a mount, by the conventions of Prometheus: https://prometheus.io/docs/practices/naming/. Pure functions: the metrics are
+ * made on request, from counters that exist anyway. Label values are from small, fixed sets, never a file's name.
  */
 import { type OperationCount, timingBounds } from '../../base/operation-timings.js';
 import type { RequestMetrics } from '../../providers/request-metrics.js';
 import type { MountStatus, UploadStatus } from '../control/status.js';
 
 export interface Sample {
-  /** Behind the name of the family: `_bucket`, `_sum` and `_count` of a histogram. */
+  /** The suffix of the family's name: `_bucket`, `_sum` and `_count` of a histogram. */
   readonly suffix?: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
 }
 
 export interface Family {
-  /** Of a counter: with `_total`. */
+  /** The name, with `_total` for a counter. */
   readonly name: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly help: string;
   readonly samples: readonly Sample[];
 }
 
-/** What is known of a mount at a moment. */
+/** The measured values of a mount at one moment. */
 export interface Facts {
   readonly status: MountStatus;
   readonly version: string;
@@ -41,7 +41,7 @@ export interface ProcessFacts {
   readonly startedAt: number;
   /** Seconds in which the event loop was busy since the start. */
   readonly loopBusySeconds: number;
-  /** Seconds, since the metrics were asked for last; null where nobody listens for metrics. */
+  /** Seconds, since the last request for metrics; null without `--metrics`. */
   readonly loopLag: { readonly p50: number; readonly p99: number; readonly max: number } | null;
 }
 
@@ -163,7 +163,7 @@ function lagHelp(what: string): string {
   return `How late the event loop was since the last scrape, with --metrics: ${what}.`;
 }
 
-/** No sample where nothing is known. */
+/** No sample if the value is unknown. */
 function optional(value: number | undefined): Values {
   return value === undefined ? [] : [[{}, value]];
 }

@@ -1,4 +1,4 @@
-/** What a mount counts and measures for its metrics, and who may ask for them. */
+/** Counts and measures a mount for its metrics, and serves them. */
 import { systemClock } from '../../base/clock.js';
 import { version } from '../../base/installation.js';
 import type { MetricsAddress } from '../../config/metrics-address.js';
@@ -10,7 +10,7 @@ import { type Family, familiesOf } from './families.js';
 import { ProcessMeter } from './process-facts.js';
 import type { MetricsServer } from './server.js';
 
-/** What a mount knows of itself. */
+/** The state that a mount reports of itself. */
 export interface Metered {
   readonly status: MountStatus;
   readonly outcomes: RequestMetrics['outcomes'];
@@ -28,11 +28,11 @@ export class MountMeter {
     this.#process = new ProcessMeter(watchesLoop);
   }
 
-  /** `address`: where scrapers ask; null: nowhere. Throws `metrics` where that cannot be listened on. */
+  /** `address`: where scrapers ask; null: nowhere. Throws `metrics` if the server cannot listen there. */
   static async start(address: MetricsAddress | null, bandwidth: Bandwidth): Promise<MountMeter> {
     const meter = new MountMeter(bandwidth, address !== null);
     if (address === null) return meter;
-    // Loaded only where somebody wants it: a mount starts without it.
+    // Loaded only if an address is given, so that other mounts start faster.
     const { serveMetrics } = await import('./server.js');
     meter.#server = await serveMetrics(address, async () =>
       meter.#read === null ? null : meter.families(await meter.#read()),
@@ -40,7 +40,7 @@ export class MountMeter {
     return meter;
   }
 
-  /** The mount is there, and answers scrapers from now on. */
+  /** Called when the mount is there: from now on scrapers get an answer. */
   ready(read: () => Promise<Metered>): void {
     this.#read = read;
   }

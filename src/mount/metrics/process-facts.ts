@@ -1,7 +1,7 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import type { ProcessFacts } from './families.js';
 
-/** How often the loop is measured, ms: a mount must wake up for it, also when nobody does anything. */
+/** How often the loop is measured, ms. Each measurement wakes up the mount, even if it is idle. */
 const RESOLUTION_MS = 100;
 
 /** Measures this process. */
@@ -32,7 +32,7 @@ export class ProcessMeter {
   #lag(): ProcessFacts['loopLag'] {
     const delay = this.#delay;
     if (delay === null) return null;
-    // What it measures is the time from one look to the next.
+    // The histogram has the time from one measurement to the next.
     const seconds = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e9 - RESOLUTION_MS / 1000);
     const lag = { p50: seconds(delay.percentile(50)), p99: seconds(delay.percentile(99)), max: seconds(delay.max) };
     delay.reset();

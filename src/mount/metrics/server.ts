@@ -11,7 +11,7 @@ export interface MetricsServer {
   close(): void;
 }
 
-/** `read` answers null before the mount is there. Throws `metrics` where the address cannot be listened on. */
+/** `read` returns null before the mount is there. Throws `metrics` if the server cannot listen on the address. */
 export async function serveMetrics(
   address: MetricsAddress,
   read: () => Promise<readonly Family[] | null>,
@@ -29,7 +29,7 @@ export async function serveMetrics(
     };
     answer().catch((error) => refuse(response, 500, messageOf(error)));
   });
-  // A client that leaves, or sends nonsense, is no concern of the mount.
+  // A client that leaves, or sends nonsense, does not affect the mount.
   server.on('clientError', (_error, socket) => socket.destroy());
   if ('path' in address) removeSocket(address.path);
   const options: ListenOptions = { ...address };
@@ -62,7 +62,7 @@ function refuse(response: ServerResponse, status: number, why: string): void {
   response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(`${why}\n`);
 }
 
-/** A socket that an earlier mount left; anything else stays, and is an error. */
+/** Removes a socket that an earlier mount left. Anything else stays, and is an error. */
 function removeSocket(path: string): void {
   if (statSync(path, { throwIfNoEntry: false })?.isSocket() === true) rmSync(path, { force: true });
 }

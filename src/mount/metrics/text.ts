@@ -1,6 +1,6 @@
 /**
- * Metrics as text. Of prom-client only the registry is loaded, which writes the formats: its index brings tracing, clusters and its own
- * counters. package.json pins the exact version, so this inner path stays valid.
+ * Metrics as text. Only prom-client's registry is loaded, which writes the formats, because its index would also load tracing, clusters and
+ * its own counters. package.json pins the exact version, so this inner path stays valid.
  */
 import Registry from 'prom-client/lib/registry.js';
 import type { Family } from './families.js';
@@ -17,7 +17,7 @@ export async function metricsText(families: readonly Family[], format: MetricsFo
   for (const { name, type, help, samples } of families) {
     if (samples.length === 0) continue;
     const metric = {
-      // The registry takes `_total` away where the format wants that.
+      // The registry removes `_total` if the format requires that.
       name,
       type,
       get: () => ({
@@ -36,7 +36,7 @@ export async function metricsText(families: readonly Family[], format: MetricsFo
   return await registry.metrics();
 }
 
-/** The format that an `Accept` header asks for: Prometheus names OpenMetrics where it takes it. */
+/** The format that an `Accept` header asks for: Prometheus names OpenMetrics if it accepts it. */
 export function formatFor(accept: string | undefined): MetricsFormat {
   return accept?.includes('application/openmetrics-text') === true ? 'openmetrics' : 'prometheus';
 }

@@ -1,4 +1,4 @@
-/** Finds out whose account it is: the provider tells, or, where it cannot be reached, its last answer counts. */
+/** Finds out whose account it is. The provider tells; if it cannot be reached, its last answer counts. */
 import { codeOf, messageOf, SyncmountError } from '../../base/errors.js';
 import type { Sql } from '../../base/sqlite.js';
 import type { StoredAccount } from '../../config/accounts.js';
@@ -12,18 +12,18 @@ const away: ReadonlySet<string> = new Set(['network', 'timeout', 'server', 'prot
 
 export interface Identity {
   readonly account: Account;
-  /** Why the account is the remembered one; null where the provider has just answered. */
+  /** Why the account is the remembered one; null if the provider has just answered. */
   readonly unreachable: string | null;
 }
 
-/** Throws the provider's error where no account is remembered, and `other-user`. */
+/** Throws the provider's error if no account is remembered, and `other-user`. */
 export async function identifyAccount(provider: Provider, { userId }: StoredAccount, sql: Sql): Promise<Identity> {
   const remembered = recall(sql);
   try {
     const account = await provider.account(
       remembered === null ? {} : { signal: AbortSignal.timeout(ACCOUNT_TIMEOUT_MS) },
     );
-    // Where the service does not tell the user, `login` has compared the accounts already.
+    // If the service does not tell the user, `login` has already compared the accounts.
     if (account.identifiedBy === 'service' && account.userId !== userId) {
       throw new SyncmountError(
         'other-user',

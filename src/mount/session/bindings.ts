@@ -27,7 +27,7 @@ export async function chooseBinding(wanted: 'auto' | 'kernel' | 'native', log: L
   throw new SyncmountError('fuse-missing', problem ?? `there is no '${wanted}' binding in this version`);
 }
 
-/** Elsewhere than on Linux the kernel binding cannot be had, so its absence is no news. */
+/** Only Linux has the kernel binding, so elsewhere its absence needs no warning. */
 function warningsFor({ name }: Binding, [problem]: readonly string[]): string[] {
   if (problem === undefined || process.platform !== 'linux') return [];
   return [`${problem}. The ${name} binding is used, which is slower and has limits: docs/bindings.md`];

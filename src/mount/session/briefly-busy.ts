@@ -1,12 +1,12 @@
 import type { Clock } from '../../base/clock.js';
 import { codeOf } from '../../base/errors.js';
 
-/** Between two tries, ms. A person who has a file open waits for so long, together, until he is told. */
+/** Pauses between tries, ms. A user who has a file open is told after their sum. */
 const PAUSES_MS = [20, 50, 100, 200];
 
 /**
- * Unmounts. Who looks at all mounts of the machine, such as df(1) or a program that watches it, makes one busy for a moment: `busy` is thrown
- * only where it lasts.
+ * Unmounts. A program that looks at all mounts of the machine, such as df(1) or a monitor, makes a mount busy for a moment. So `busy` is
+ * thrown only if it lasts.
  */
 export async function unlessBrieflyBusy(unmount: () => Promise<void>, clock: Pick<Clock, 'sleep'>): Promise<void> {
   for (const pause of PAUSES_MS) {

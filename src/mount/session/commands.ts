@@ -1,4 +1,4 @@
-/** What the commands of people do with the file system of a mount. Those that end a mount are in session-end.ts. */
+/** Carries out commands of users on the file system of a mount. Those that end a mount are in session-end.ts. */
 import type { Clock } from '../../base/clock.js';
 import { codeOf, messageOf, SyncmountError } from '../../base/errors.js';
 import type { CloudFilesystem } from '../../filesystem/cloud-filesystem.js';
@@ -7,16 +7,16 @@ import type { Provider } from '../../providers/provider.js';
 import type { ControlArguments, ControlCommand } from '../control/control.js';
 import { PATIENCE_MS, withPatience } from './patience.js';
 
-/** Of one that fetches for hours: a short outage does not end it. */
+/** The patience of a command that fetches for hours, ms: a short outage does not end it. */
 const LONG_PATIENCE_MS = 60_000;
-/** Of a question whose answer is here for the most part. */
+/** The patience of a question whose answer is mostly here, ms. */
 const SHORT_PATIENCE_MS = 1000;
 const isLocal: ReadonlySet<ControlCommand> = new Set([
   ...(['retry-uploads', 'pause-uploads', 'resume-uploads', 'spooled', 'discard-uploads'] as const),
   ...(['search', 'pin-list', 'cache-list'] as const),
 ]);
 
-/** As `carryOut`; gives up with `network` where the service does not answer. */
+/** As `carryOut`; gives up with `network` if the service does not answer. */
 export async function answerCommand(
   service: { readonly provider: Provider; readonly clock: Clock },
   filesystem: CloudFilesystem,
@@ -25,7 +25,7 @@ export async function answerCommand(
   progress: (what: unknown) => void,
   given: AbortSignal,
 ): Promise<unknown> {
-  // These are for what is on this machine, and must end, however long the service is out of reach.
+  // These commands are about files on this machine, and must end however long the service is unreachable.
   if (command === 'info') return await informed(service, filesystem, args.paths ?? [], given);
   if (isLocal.has(command)) return await carryOut(filesystem, command, args, progress, given);
   const patienceMs = command === 'cache-warm' ? LONG_PATIENCE_MS : PATIENCE_MS;
@@ -34,7 +34,7 @@ export async function answerCommand(
   );
 }
 
-/** All that is known of objects. Where the service does not answer, what is known of them here, with the reason. */
+/** All that is known of objects. If the service does not answer, all that is known of them here, with the reason. */
 async function informed(
   service: { readonly provider: Provider; readonly clock: Clock },
   { inspection }: CloudFilesystem,
@@ -61,7 +61,7 @@ async function informed(
   }
 }
 
-/** `given` aborts when nobody waits for the answer any more. Throws `usage` for an unknown command. */
+/** `given` aborts when nobody waits for the answer any longer. Throws `usage` for an unknown command. */
 async function carryOut(
   filesystem: CloudFilesystem,
   command: ControlCommand,

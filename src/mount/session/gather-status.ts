@@ -5,14 +5,14 @@ import type { MountStatus, UploadStatus } from '../control/status.js';
 import type { OpenAccount } from './open-account.js';
 import type { RenewingProvider } from './renewing-provider.js';
 
-/** The parts of a mount that know how it is. */
+/** The parts of a mount that know its state. */
 export interface StatusSources {
   readonly mount: Pick<MountStatus, 'mountpoint' | 'account' | 'provider' | 'binding'>;
   readonly options: Pick<MountOptions, 'writeBack' | 'readOnly'>;
   readonly provider: RenewingProvider;
   readonly opened: OpenAccount;
   readonly live: LiveOptions;
-  /** That replaces refused credentials. */
+  /** The login command that replaces refused credentials. */
   readonly login: string;
 }
 
@@ -53,7 +53,7 @@ export async function gatherStatus(sources: StatusSources): Promise<MountStatus>
   };
 }
 
-/** Neither failed nor excluded: it is going to be stored. */
+/** Whether the content will be stored: it has neither failed nor is it excluded. */
 export function isPending({ state }: UploadStatus): boolean {
   return state !== 'failed' && state !== 'excluded';
 }

@@ -29,7 +29,7 @@ import { makeProvider, renewedProvider } from './provider-factory.js';
 import { type MadeProvider, RenewingProvider } from './renewing-provider.js';
 import { SessionEnd } from './session-end.js';
 
-/** How long a mount waits for a killed process of an earlier one, ms. */
+/** How long a start waits for the killed process of an earlier mount, ms. */
 const ENDING_PATIENCE = 10_000;
 
 export interface MountSessionOptions {
@@ -45,7 +45,7 @@ export interface MountSessionOptions {
   readonly log: Log;
   readonly logFile: string | null;
   readonly setLogLevel?: (level: MountOptions['logLevel']) => void;
-  /** Called with the subject that the start waits for, in words that follow `waiting for`. */
+  /** Called when the start begins to wait, with words that follow `waiting for`. */
   readonly onWaiting?: (what: string) => void;
   /** Called before there is a mount: a process that ends from now on has to unmount. */
   readonly onMounting?: () => void;
@@ -115,7 +115,7 @@ export class MountSession {
       .filter((entry) => (entry.account === account || entry.mountpoint === mountpoint) && isEnding(entry));
     for (const { pid } of ending) options.onWaiting?.(`the process of an earlier mount to end (${pid})`);
     await prepareMountpoint(mountpoint, registry, log);
-    // Until then it has the lock on the account.
+    // Until it ends, the old process holds the lock on the account.
     await Promise.all(ending.map((entry) => serverGone(entry, ENDING_PATIENCE)));
     const { binding, warnings } = await chooseBinding(options.options.binding, log);
     const renew = (current: string): MadeProvider | null => renewedProvider(current, options);

@@ -12,10 +12,12 @@ import { isServed, type Registry } from '../control/registry.js';
 /** The errors of statfs(2) on a FUSE mount whose process is gone. */
 const DEAD_MOUNT = new Set(['ENOTCONN', 'ECONNABORTED', 'EIO']);
 
-/** A mount that lives answers statfs(2) at once, ms. */
+/** A live mount answers statfs(2) within this time, ms. */
 const ANSWER_PATIENCE_MS = 5000;
 
-/** What waits at a mountpoint for the first access, and is mounted over (`x-systemd.automount`, autofs(5)). */
+/**
+ * The type of a file system that waits at a mountpoint for the first access; a mount goes on top of it (`x-systemd.automount`, autofs(5)).
+ */
 export const automountType = 'autofs';
 
 /** Resolves when `path` can be mounted on. Throws `SyncmountError` `mountpoint` with what is wrong. */
@@ -27,7 +29,7 @@ export async function prepareMountpoint(path: string, registry: Registry, log: L
 
 async function problemOf(path: string): Promise<string | null> {
   try {
-    // The mount table first: stat(2) on a mount that hangs would hang too.
+    // The mount table comes first, because stat(2) on a hung mount would hang too.
     const mounted = await mountAt(path);
     if (mounted !== undefined && mounted.type !== automountType)
       return `it is in use: ${mounted.source} (${mounted.type}) is mounted there`;
@@ -39,7 +41,7 @@ async function problemOf(path: string): Promise<string | null> {
   }
 }
 
-/** Removes the mount and the registry entry that a killed process of ours left behind. True where there was a mount. */
+/** Removes the mount and the registry entry that a killed process of ours left behind. Returns whether there was a mount. */
 export async function clearStaleMount(path: string, registry: Registry, log: Log): Promise<boolean> {
   const mounted = await mountAt(path);
   const entry = registry.find(path);
@@ -47,8 +49,8 @@ export async function clearStaleMount(path: string, registry: Registry, log: Log
     if (entry !== undefined && !isServed(entry)) registry.remove(path);
     return false;
   }
-  // Not asked while its process runs, for a mount that hangs would hang us too. An entry without `mark` is an earlier version's:
-  // its number may belong to another process by now.
+  // A mount whose process runs is not asked, because a hung mount would hang this process too. An entry without `mark` comes from an
+  // earlier version: its process number may belong to another process by now.
   if (entry?.mark !== undefined && isServed(entry)) return false;
   if (!(await isDead(path, entry?.mark !== undefined))) return false;
   log.warn({ path }, 'clearing a mount whose process has died');
@@ -59,9 +61,9 @@ export async function clearStaleMount(path: string, registry: Registry, log: Log
 }
 
 /**
- * Asks statfs(2), which the kernel does not cache: it would answer stat(2) even though the process is dead. A killed process may leave its
- * connection open: one of its threads tells the kernel about a name, and waits for a lock of somebody who waits for the process. Where
- * the process is known to be gone (`isGone`), no answer says the same as an error.
+ * Asks statfs(2), because the kernel would answer stat(2) from its cache even though the process is dead. A killed process may leave its
+ * connection open: one of its threads tells the kernel about a name, and waits for a lock of a program that waits for the process. If the
+ * process is known to be gone (`isGone`), no answer means the same as an error.
  */
 async function isDead(path: string, isGone: boolean): Promise<boolean> {
   const over = new AbortController();
@@ -75,8 +77,8 @@ async function isDead(path: string, isGone: boolean): Promise<boolean> {
 }
 
 /**
- * Ends all calls that wait for a FUSE mount, as `umount -f` does for root. The user whose mount it is may, too, where the file system for
- * that is mounted.
+ * Ends all calls that wait for a FUSE mount, as `umount -f` does for root. The owner of the mount may do that too, if the file system of
+ * FUSE connections is mounted.
  */
 async function abortConnection({ device }: MountEntry): Promise<void> {
   const [, minor] = device.split(':');

@@ -49,7 +49,7 @@ export interface OpenAccount {
   readonly filesystem: CloudFilesystem;
   readonly cache: BlockCache;
   keptVersions(): readonly RetainedVersion[];
-  /** The metadata that the account does not have yet; null where it stays on this machine. */
+  /** The metadata that the account does not have yet; null if it stays on this machine. */
   metadata(): MetadataStatus | null;
   /** Writes the metadata to the account now. Throws the provider's error; then the next mount writes it. */
   storeMetadata(): Promise<void>;
@@ -70,7 +70,7 @@ export interface OpenAccountOptions {
   readonly log: Log;
   readonly threads: DataThreads;
   readonly sharesPages: boolean;
-  /** For the user, known before: the first ones of `OpenAccount.warnings`. */
+  /** Warnings for the user that are known already: the first ones of `OpenAccount.warnings`. */
   readonly warnings?: readonly string[];
   readonly punchHole?: PunchHole;
   /** Is the file open or mapped through another descriptor than this one? */
@@ -81,8 +81,8 @@ export interface OpenAccountOptions {
 }
 
 /**
- * Identifies the account, opens its state, and recovers what an earlier mount left unfinished.
- * Throws the provider's error, `locked` when another mount has the account, `FsError` where `path` is no folder.
+ * Identifies the account, opens its state, and recovers what an earlier mount left unfinished. Throws the provider's error, `locked` when
+ * another mount has the account, `FsError` if `path` is no folder.
  */
 export async function openAccount(options: OpenAccountOptions): Promise<OpenAccount> {
   const { name, stored, provider, places, log } = options;
@@ -152,8 +152,8 @@ export async function openAccount(options: OpenAccountOptions): Promise<OpenAcco
 }
 
 /**
- * The first listing of the mounted directory brings its own attributes too: a program asks for them before it lists. Where the service
- * does not answer in time, it goes on in the background.
+ * The first listing of the mounted directory brings its own attributes too: a program asks for them before it lists. If the service does
+ * not answer in time, the listing goes on in the background.
  */
 async function listFirst({ directories }: Core, root: Ino): Promise<void> {
   if (directories.wasListed(root)) return;
@@ -161,7 +161,7 @@ async function listFirst({ directories }: Core, root: Ino): Promise<void> {
   await Promise.race([listed, systemClock.sleep(RECOVERY_TIMEOUT_MS)]);
 }
 
-/** Where spool and cache share a disk, the cache is evicted for the spool: the spool's contents exist nowhere else. */
+/** If spool and cache share a disk, the cache is evicted for the spool, because the spool's contents exist nowhere else. */
 function openSpool(
   directory: string,
   cache: BlockCache,
@@ -181,13 +181,13 @@ function openSpool(
     isOpenForWriting,
     sparse,
     takesCacheFiles: canMove(cacheDirectory, directory),
-    // Without write-back close() waits for the upload: hashes from the time of the writes shorten it. Else they can wait.
+    // Without write-back close() waits for the upload, and hashing during the writes shortens that. With write-back hashing can wait.
     digestBlockBytes: options.writeBack ? undefined : BLOCK_BYTES,
     hasher: threads.hasher,
   });
 }
 
-/** Can rename(2) move files from one directory to the other? It cannot even between two mounts of one file system. */
+/** Whether rename(2) can move files from one directory to the other. It cannot even between two mounts of one file system. */
 function canMove(from: string, to: string): boolean {
   const name = `.probe-${process.pid}`;
   try {

@@ -1,6 +1,4 @@
-/**
- * Opens the account of a session, and says what a person can do where that fails.
- */
+/** Opens the account of a session. If that fails, the error says what the user can do. */
 import { messageOf, SyncmountError } from '../../base/errors.js';
 import type { StoredAccount } from '../../config/accounts.js';
 import { loadHoles } from '../../fuse/holes.js';

@@ -1,12 +1,12 @@
 /**
- * A mount that nobody uses sends no request, and would tell of an outage long after its end. While there is one, this asks the service by
- * itself, more and more seldom.
+ * An idle mount sends no requests, so it would report an outage long after its end. During an outage this probe asks the service, at
+ * growing intervals.
  */
 import type { Clock } from '../../base/clock.js';
 
-/** How often it is looked whether there is an outage, and how soon after that the service is asked first, ms. */
+/** How often the probe checks for an outage, and the pause before its first request, ms. */
 const FIRST_MS = 5_000;
-/** A service may count the requests of an hour, and answer them all with an error, ms. */
+/** The longest pause, ms. A service may count the requests of an hour even if it answers them with an error. */
 const LONGEST_MS = 300_000;
 
 export interface OutageProbe {
@@ -15,7 +15,7 @@ export interface OutageProbe {
   readonly signal: AbortSignal;
   /** Since when the service has not answered, ms since 1970; null: it answered the last request. */
   readonly outageSince: () => number | null;
-  /** Sends a request whose answer ends the outage. Rejects where there is none. */
+  /** Sends a request whose answer ends the outage. Rejects without an answer. */
   readonly ask: () => Promise<unknown>;
 }
 
@@ -26,7 +26,7 @@ export async function probeOutages({ clock, signal, outageSince, ask }: OutagePr
     await clock.sleep(pause, signal).catch(() => undefined);
     if (signal.aborted) return;
     const isOut = outageSince() !== null;
-    // What it rejects with is counted as an outage already, and shown as one.
+    // The error is already counted and shown as an outage.
     if (isOut) await ask().catch(() => undefined);
     pause = isOut && outageSince() !== null ? Math.min(2 * pause, LONGEST_MS) : FIRST_MS;
   }

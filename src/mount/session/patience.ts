@@ -1,4 +1,4 @@
-/** How long a person who has typed a command waits for a service that does not answer. */
+/** Limits how long a command of a user waits for a service that does not answer. */
 import type { Clock } from '../../base/clock.js';
 import { SyncmountError } from '../../base/errors.js';
 import { untilAborted } from '../../base/until-aborted.js';
@@ -6,12 +6,12 @@ import type { Provider } from '../../providers/provider.js';
 
 /** How long a command waits for a service that does not answer, ms. */
 export const PATIENCE_MS = 10_000;
-/** How often it is looked whether the service answers, ms. */
+/** How often the command checks whether the service answers, ms. */
 const LOOK_MS = 1000;
 
 /**
- * Carries out a command, and gives it up when the service has not answered for `patienceMs` of its time: a program that reads a file
- * waits longer. The signal of `act` aborts then, and with `given`. Throws `network` with what the service said last.
+ * Carries out a command, and gives up when the service has not answered for `patienceMs` while it ran. (A program that reads a file waits
+ * longer.) The signal of `act` aborts then, and also with `given`. Throws `network` with the service's last error.
  */
 export async function withPatience<T>(
   { provider, clock }: { readonly provider: Pick<Provider, 'name' | 'metrics'>; readonly clock: Clock },
@@ -34,7 +34,7 @@ export async function withPatience<T>(
         giveUp(new SyncmountError('network', `${provider.name} does not answer: ${outage?.error}`));
     }
   };
-  // Its sleep is broken off at the end.
+  // The end aborts its sleep.
   watch().catch(() => undefined);
   try {
     return await untilAborted(act(over.signal), over.signal, () => over.signal.reason as Error);

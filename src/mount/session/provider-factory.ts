@@ -18,9 +18,9 @@ export interface ProviderOptions {
   readonly accounts: AccountStore;
   readonly options: Pick<MountOptions, 'deadline' | 'delete'>;
   readonly log: Log;
-  /** The process ends soon (a command): a token that it cannot store would be lost. */
+  /** The process ends soon (a command), so a token that it cannot store would be lost. */
   readonly isBrief?: boolean;
-  /** Transfers large bodies beside the event loop. */
+  /** Transfers large bodies outside of the event loop. */
   readonly bulk?: MakeExchanger;
   /** The limits that transfers keep to. */
   readonly bandwidth?: Bandwidth;
@@ -49,27 +49,30 @@ export function makeProvider(stored: StoredAccount, options: ProviderOptions): M
   });
   return {
     provider,
-    /** Covers tokens that it renewed itself. Taken for a new login, they would repeat a refused request for ever. */
+    /**
+     * The fingerprint covers tokens that this provider renewed itself. If they counted as a new login, a refused request would be repeated
+     * for ever.
+     */
     get fingerprint() {
       return fingerprintOf(known);
     },
   };
 }
 
-/** Renews under the account's lock, with the tokens that the file has by then: a refresh token that is used twice is dead. */
+/** Renews under the account's lock, with the tokens that the file has by then, because a refresh token works only once. */
 function renewalOf(options: ProviderOptions, known: () => StoredAccount, learn: (now: StoredAccount) => void): Renewal {
   const { account, accounts, log } = options;
   return async (renew, signal) => {
     let begun = false;
     const act = async (): Promise<AcronisCredentials> => {
       const stored = storedNow(accounts, account);
-      // Logged out: the mount goes on until it ends, and no other process has its tokens.
+      // The account was logged out. The mount goes on until it ends, and no other process has its tokens.
       if (stored === null) return await renew();
       const isOurs = fingerprintOf(stored) === fingerprintOf(known());
-      // Another user has logged in: the owner of this provider switches to that login, or ends.
+      // Another user has logged in. The owner of this provider switches to that login, or ends.
       if (!isOurs && !isOfSameUser(stored, known()))
         throw new ProviderError('auth', `'${account}' was logged in to as another user meanwhile`, { data: {} });
-      // Written as a test: a file that cannot be written must show before a token is spent, not after.
+      // A test write: a file that cannot be written must be noticed before a token is spent, not after.
       if (stored.credentials.refreshToken !== undefined) accounts.save(account, stored);
       begun = true;
       const renewed = await renew(isOurs ? undefined : stored.credentials);
@@ -89,7 +92,7 @@ function renewalOf(options: ProviderOptions, known: () => StoredAccount, learn: 
   };
 }
 
-/** The codes of the account file's errors where nothing can be written. */
+/** The error codes of an account file that cannot be written. */
 const unwritable: ReadonlySet<string> = new Set(['lock', 'directory', 'account-write']);
 
 function store({ account, accounts, log }: ProviderOptions, now: StoredAccount): void {
@@ -113,7 +116,7 @@ function isOfSameUser(a: StoredAccount, b: StoredAccount): boolean {
   return a.userId === b.userId && JSON.stringify(a.endpoints) === JSON.stringify(b.endpoints);
 }
 
-/** A provider of the account's file as it is now; null where the file has not changed, or cannot be read. */
+/** A provider of the account's file as it is now; null if the file has not changed, or cannot be read. */
 export function renewedProvider(current: string, options: ProviderOptions): MadeProvider | null {
   try {
     const stored = options.accounts.load(options.account);

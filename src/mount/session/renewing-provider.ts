@@ -38,19 +38,19 @@ const NEVER = 2 ** 31 - 1;
 
 export class RenewingProvider implements Provider {
   #made: MadeProvider;
-  /** Makes a provider of the account's file; null where that still has the fingerprint `current`. */
+  /** Makes a provider from the account's file; null if that still has the fingerprint `current`. */
   readonly #renew: (current: string) => MadeProvider | null;
   readonly #log: Log;
   /** The login command that replaces refused credentials. */
   readonly #login: string;
-  /** Requests of the present provider that are under way. */
+  /** Requests of the present provider that are in flight. */
   #uses = new InUse();
-  /** Providers that were replaced, with requests that are still under way. */
+  /** Replaced providers that still have requests in flight. */
   readonly #retired = new Set<Provider>();
   /** The metrics of the providers that were replaced and are closed. */
   #before: RequestMetrics = { total: 0, byRoute: {}, outcomes: {}, rateLimit: null, outage: null };
   isRefused = false;
-  /** By id: files that the next provider is to hide as well. */
+  /** By id: files that the next provider must hide as well. */
   readonly #hidden = new Map<string, RemoteFile>();
 
   constructor(made: MadeProvider, renew: (current: string) => MadeProvider | null, login: string, log: Log) {
@@ -76,7 +76,7 @@ export class RenewingProvider implements Provider {
     return this.#ask((provider) => provider.list(folder, options));
   }
 
-  /** Absent where it would save nothing. */
+  /** Absent if it would save nothing. */
   get listAgain(): Provider['listAgain'] {
     if (this.#made.provider.listAgain === undefined) return undefined;
     return (folder, options) =>
@@ -129,7 +129,7 @@ export class RenewingProvider implements Provider {
     return this.#ask((provider) => provider.untrash(entry, options));
   }
 
-  /** Absent where the service has no trash. */
+  /** Absent if the service has no trash. */
   get listTrash(): Provider['listTrash'] {
     if (this.#made.provider.listTrash === undefined) return undefined;
     return (options) => this.#ask((provider) => provider.listTrash?.(options) ?? Promise.resolve([]));
@@ -139,34 +139,34 @@ export class RenewingProvider implements Provider {
     return this.#ask((provider) => provider.remove(entry, options));
   }
 
-  /** Absent where the provider has no feed of changes. */
+  /** Absent if the provider has no feed of changes. */
   get changes(): Provider['changes'] {
     if (this.#made.provider.changes === undefined) return undefined;
     return (options) =>
       this.#ask((provider) => provider.changes?.(options) ?? Promise.resolve({ folders: [], nextInMs: NEVER }));
   }
 
-  /** Absent where `list` asks the service anyway. */
+  /** Absent if `list` asks the service anyway. */
   get catchUp(): Provider['catchUp'] {
     if (this.#made.provider.catchUp === undefined) return undefined;
     return (options) => this.#ask((provider) => provider.catchUp?.(options) ?? Promise.resolve());
   }
 
-  /** Absent where abandoned uploads leave nothing at the provider. */
+  /** Absent if abandoned uploads leave nothing at the provider. */
   get discardUpload(): Provider['discardUpload'] {
     if (this.#made.provider.discardUpload === undefined) return undefined;
     return (checkpoint, options) =>
       this.#ask((provider) => provider.discardUpload?.(checkpoint, options) ?? Promise.resolve());
   }
 
-  /** Absent where the documents have no links. */
+  /** Absent if the documents have no links. */
   get link(): Provider['link'] {
     if (this.#made.provider.link === undefined) return undefined;
     return (entry, wish, options) =>
       this.#ask((provider) => provider.link?.(entry, wish, options) ?? Promise.reject(noSuch(provider, 'links')));
   }
 
-  /** Absent where the documents share folders with nobody. */
+  /** Absent if the documents do not share folders. */
   get members(): Provider['members'] {
     if (this.#made.provider.members === undefined) return undefined;
     return (folder, options) =>
@@ -181,7 +181,7 @@ export class RenewingProvider implements Provider {
       );
   }
 
-  /** Absent where the documents have no search. */
+  /** Absent if the documents have no search. */
   get search(): Provider['search'] {
     if (this.#made.provider.search === undefined) return undefined;
     return (query, options) => this.#ask((provider) => provider.search?.(query, options) ?? Promise.resolve([]));
@@ -194,13 +194,13 @@ export class RenewingProvider implements Provider {
     });
   }
 
-  /** Absent where the provider does not limit the number of requests. */
+  /** Absent if the provider does not limit the number of requests. */
   get assertBudget(): Provider['assertBudget'] {
     if (this.#made.provider.assertBudget === undefined) return undefined;
     return (work) => this.#made.provider.assertBudget?.(work);
   }
 
-  /** Absent where files can be moved out of sight. */
+  /** Absent if files can be moved out of sight. */
   get hide(): Provider['hide'] {
     if (this.#made.provider.hide === undefined) return undefined;
     return (file) => {
@@ -261,7 +261,7 @@ function noSuch({ name }: Provider, what: string): ProviderError {
   return new ProviderError('unsupported', `${name} has no ${what}`, { data: {} });
 }
 
-/** The sum of both; the rate limit is that of `b`, the later one. */
+/** The sum of both, with the rate limit of `b`, the later one. */
 function sum(a: RequestMetrics, b: RequestMetrics): RequestMetrics {
   const outcomes: Record<string, Record<string, number>> = { ...a.outcomes };
   for (const [route, counts] of Object.entries(b.outcomes)) outcomes[route] = added(outcomes[route] ?? {}, counts);

@@ -1,6 +1,6 @@
 /**
- * How a mount's session ends: by a command, or because somebody has unmounted. Waiting contents are uploaded, the kernel lets go, and the
- * account is closed, once, whoever asks. What cannot be uploaded stays in the spool.
+ * How a mount's session ends: by a command, or because somebody has unmounted. Pending contents are uploaded, the kernel removes the mount,
+ * and the account is closed. This happens once, whoever asks. Contents that cannot be uploaded stay in the spool.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../../base/clock.js';
@@ -17,7 +17,7 @@ import type { RenewingProvider } from './renewing-provider.js';
 
 /** How often a drain reports its progress, ms: a progress bar looks alive, and a log is not flooded. */
 const PROGRESS_INTERVAL_MS = 250;
-/** A pause between two looks is so many times as long as a look. */
+/** The pause between two reports is at least this many times as long as a report takes. */
 const PAUSE_SHARE = 9;
 
 /** How long the process waits at its end until a command has received its answer, ms. */
@@ -31,9 +31,9 @@ export interface SessionEndOptions {
   readonly provider: Pick<RenewingProvider, 'metrics'>;
   readonly registry: Pick<Registry, 'remove'>;
   readonly log: Log;
-  /** Called once, before the account is closed: whatever else the session runs stops. */
+  /** Called once, before the account is closed. Stops all other work of the session. */
   readonly stop: () => void;
-  /** Called once, at the end: no more commands. Resolves when those under way have their answers. */
+  /** Called once, at the end: refuses further commands. Resolves when running commands have their answers. */
   readonly stopAnswering: () => Promise<void>;
 }
 
@@ -62,13 +62,13 @@ export class SessionEnd {
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
-    // A person may have run umount(8): waiting contents are uploaded before the process ends.
+    // Somebody may have run umount(8). Pending contents are uploaded before the process ends.
     void options.mounted.ended.then(() => this.#close(!this.#isForced));
   }
 
   /**
-   * Finishes the pending uploads, then unmounts; answers the uploads that failed, whose contents stay in the spool.
-   * Rejects with `busy`, changing nothing, while a file is open for writing or the mountpoint is in use.
+   * Finishes the pending uploads, then unmounts. Returns the failed uploads, whose contents stay in the spool. Rejects with `busy`,
+   * changing nothing, while a file is open for writing or the mountpoint is in use.
    */
   unmount(progress: (left: DrainProgress) => void): Promise<readonly UploadStatus[]> {
     return this.#unmounting.during(async () => {
@@ -82,8 +82,8 @@ export class SessionEnd {
   }
 
   /**
-   * Unmounts even while files are open. Pending contents wait in the spool for the next mount. `alive` is called again and again: to
-   * make very many contents safe takes a while.
+   * Unmounts even while files are open. Pending contents wait in the spool for the next mount. `alive` is called again and again, because
+   * making very many contents safe takes a while.
    */
   forceUnmount(alive: () => void): Promise<readonly UploadStatus[]> {
     this.#isForced = true;
@@ -91,7 +91,7 @@ export class SessionEnd {
       await this.#o.mounted.detach();
       const regular = repeatedly(async () => alive());
       try {
-        // A drain that is under way ends now.
+        // A running drain ends now.
         if (this.#closing !== null && !this.#isDrained) {
           this.#interrupting = this.#o.opened.filesystem.uploader.interrupt();
           await this.#interrupting;
@@ -119,13 +119,13 @@ export class SessionEnd {
     );
   }
 
-  /** `progress`: null where nobody asks. */
+  /** `progress`: null if nobody asks. */
   async #drain(progress: ((left: DrainProgress) => void) | null): Promise<void> {
     let metadata = 0;
     const tell = async (): Promise<void> => {
       if (progress === null || this.#isDrained) return;
       const uploads = await this.#uploads().catch((error: unknown) => {
-        // The account was closed meanwhile, by force.
+        // The account was closed meanwhile, by a forced unmount.
         if (this.#isDrained) return [];
         throw error;
       });
@@ -152,14 +152,14 @@ export class SessionEnd {
     await tell();
   }
 
-  /** What cannot be written now waits for the next mount, and `#left` says so. */
+  /** Metadata that cannot be written now waits for the next mount, and `#left` says so. */
   async #storeMetadata(): Promise<void> {
     await this.#o.opened.storeMetadata().catch((error) => {
       this.#o.log.warn({ code: codeOf(error) }, `the metadata waits for the next mount: ${messageOf(error)}`);
     });
   }
 
-  /** The metadata that is not in the account, as an upload that has failed. */
+  /** The metadata that is not in the account, reported as a failed upload. */
   #leftMetadata(): UploadStatus[] {
     const { pending, error } = this.#o.opened.metadata() ?? { pending: 0, error: undefined };
     if (pending === 0 || this.#o.readOnly) return [];
@@ -185,7 +185,7 @@ export class SessionEnd {
     else await this.#o.opened.filesystem.uploader.interrupt();
     await this.#interrupting;
     this.#isDrained = true;
-    // What is excluded waits for nothing.
+    // Excluded contents stay here for good.
     const left = (await this.#uploads()).filter(({ state }) => state !== 'excluded');
     this.#left = [...left, ...this.#leftMetadata()];
     this.#o.stop();
@@ -196,8 +196,8 @@ export class SessionEnd {
 }
 
 /**
- * Calls `act` again and again, with a pause between: the interval, or several times as long as the call took, where very many contents
- * are counted. `end` resolves when no call is under way.
+ * Calls `act` again and again, with a pause in between: the interval, or several times as long as the call took, if it counts very many
+ * contents. `end` resolves when no call is running.
  */
 function repeatedly(act: () => Promise<void>): { end(): Promise<void> } {
   const ended = new AbortController();
@@ -211,7 +211,7 @@ function repeatedly(act: () => Promise<void>): { end(): Promise<void> } {
   })().catch((error: unknown) => {
     if (!ended.signal.aborted) throw error;
   });
-  // Told by `end`.
+  // `end` returns the error to its caller.
   work.catch(() => undefined);
   return {
     end() {

@@ -5,9 +5,9 @@ import { openSql } from '../../base/sqlite.js';
 
 export interface KnownContent {
   readonly ino: number;
-  /** Path from the account's root, without a leading slash; empty where the name cannot be read. */
+  /** Path from the account's root, without a leading slash; empty if the name cannot be read. */
   readonly path: string;
-  /** Name of the spool file; null where its row cannot be read. */
+  /** Name of the spool file; null if its row cannot be read. */
   readonly spool: string | null;
   /** Bytes. */
   readonly size: number;
@@ -16,13 +16,13 @@ export interface KnownContent {
   readonly isWhole: boolean;
   /** Ranges [start, end) that only the provider has. */
   readonly missing: readonly (readonly [number, number])[];
-  /** When the content was last changed, ms; null where no row tells. */
+  /** When the content was last changed, ms; null if no row tells. */
   readonly modified: number | null;
   /** The inline content of a small file (see `InlineContent`), and the boot in which its spool file had the same bytes. */
   readonly kept: { readonly bytes: Buffer; readonly boot: string | null } | null;
 }
 
-/** Answers an empty list where nothing can be read. */
+/** Returns an empty list if nothing can be read. */
 export function readContents(path: string): KnownContent[] {
   let sql: Database.Database | undefined;
   try {
@@ -41,7 +41,7 @@ export function readContents(path: string): KnownContent[] {
       return [{ ino, path: pathOf(parentOf, ino), ...(row ?? whole), kept, modified }];
     });
   } catch {
-    // The file is no database any more: the caller still has the spool files.
+    // The file is no longer a database. The caller still has the spool files.
     return [];
   } finally {
     sql?.close();
@@ -55,7 +55,7 @@ interface UploadFacts {
   readonly extents: string | null;
 }
 
-/** A row by its number; undefined where there is none, or where its table is older than this version of the program. */
+/** A row by its number; undefined if there is none, or if its table is older than this version of the program. */
 type ReadRow = (ino: number) => unknown;
 
 function prepared(sql: Database.Database, statement: string): ReadRow {
@@ -73,7 +73,7 @@ function factsOf(
   return { spool, size, present, isWhole: missing.length === 0, missing };
 }
 
-/** Reads the table from both ends, each as far as it goes, because the damage may be in the middle. */
+/** Reads the table from both ends, each up to the damage, which may be in the middle. */
 function inosOf(sql: Database.Database, table: 'upload' | 'kept'): Set<number> {
   const inos = new Set<number>();
   for (const order of ['ASC', 'DESC']) {
@@ -99,7 +99,7 @@ function pathOf(parentOf: ReadRow, ino: number): string {
   return names.join('/');
 }
 
-/** Answers undefined where `read` fails: the next row may be sound. */
+/** Returns undefined if `read` fails, because the next row may be intact. */
 function orNothing<T>(read: () => T): T | undefined {
   try {
     return read();

@@ -7,14 +7,14 @@ import type { SpooledContent } from '../../filesystem/content/spooled-contents.j
 import { isSpoolFileSound } from '../../spool/inline-content.js';
 import { type KnownContent, readContents } from './damaged-database.js';
 
-/** A content that is not stored yet; `bytes` is set where only the journal has them. */
+/** A content that is not stored yet; `bytes` is set if only the journal has them. */
 export interface UnstoredContent extends SpooledContent {
   readonly bytes?: Uint8Array;
 }
 
 /**
- * The contents of the account whose state is in `directory`, with paths from the account's root. Where a process that does not
- * answer has the journal open, a copy of it is read. `boot` is the id of the machine's present boot; null: unknown.
+ * The contents of the account whose state is in `directory`, with paths from the account's root. If a process that does not answer has the
+ * journal open, a copy of it is read. `boot` is the id of the machine's present boot; null: unknown.
  */
 export function unstoredContents(directory: string, boot: string | null): UnstoredContent[] {
   const path = join(directory, 'state.db');

@@ -9,13 +9,13 @@ import { rotatedFiles } from '../logging/log-file.js';
 import { unnamedContents } from './journal-contents.js';
 import { identityOf } from './same-account.js';
 
-/** What would be lost with the state of an account. */
+/** Data that would be lost with the state of an account. */
 export interface Unstored {
   /** Another process has the account mounted. */
   readonly isInUse: boolean;
-  /** The journal cannot be read: nobody knows what it has. */
+  /** The journal cannot be read, so its contents are unknown. */
   readonly isUnreadable: boolean;
-  /** Contents that the service does not have, those included that were rescued from a damaged state. */
+  /** Contents that the service does not have, including those that were rescued from a damaged state. */
   readonly contents: number;
   /** Packs of metadata with changes that the account does not have. */
   readonly metadata: number;
@@ -38,8 +38,8 @@ export function unstoredOf(name: string, stored: StoredAccount, places: Places):
 }
 
 /**
- * Removes it all. What is cut off leaves no half state: directories are renamed first, and a later purge removes what it finds renamed.
- * Throws as the disk does.
+ * Removes everything. An interrupted purge leaves no half state, because directories are renamed first; a later purge removes the renamed
+ * ones. Throws the system's error.
  */
 export function purge(name: string, stored: StoredAccount, places: Places): void {
   const identity = identityOf(name, stored);
@@ -61,7 +61,7 @@ function stateOf(name: string, stored: StoredAccount, { state }: Places): string
   return join(state, 'accounts', identityOf(name, stored));
 }
 
-/** 0 where an older version has no such table. */
+/** 0 if the database is of an older version without that table. */
 function countIn(sql: Sql, statement: string): number {
   try {
     return sql.prepare(statement).pluck().get() as number;

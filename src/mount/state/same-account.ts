@@ -1,4 +1,4 @@
-/** Decides which state on this machine belongs to an account, also where its service does not tell the user. */
+/** Decides which state on this machine belongs to an account, even if its service does not tell the user. */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { codeOf } from '../../base/errors.js';
@@ -16,9 +16,9 @@ export function identityOf(name: string, { provider, userId }: Pick<StoredAccoun
 }
 
 /**
- * Are new credentials for the account that `stored` describes? A new API key looks like another user. Taken for one, it would
- * leave waiting uploads behind unnoticed. So known files of the account are looked up through the new credentials. Where none
- * are known, the user's choice of the same name decides. A running mount accepts any login under its name.
+ * Whether new credentials are for the account that `stored` describes. A new API key looks like another user. If it were taken for one,
+ * pending uploads would be left behind unnoticed. So known files of the account are looked up through the new credentials. If none are
+ * known, the user's choice of the same name decides. A running mount accepts any login under its name.
  */
 export async function isSameAccount(
   name: string,

@@ -1,7 +1,7 @@
 /**
- * Sets a damaged state database aside, so that the mount begins with a new one. Files that the provider has are listed again.
- * Contents that it does not have are in the spool directory and, where they are small, in the old database. They are moved to
- * a place where a person finds them, under their names as far as the old database can still be read.
+ * Sets a damaged state database aside, so that the mount begins with a new one. Files that the provider has are listed again. Contents that
+ * it does not have are in the spool directory and, if they are small, in the old database. They are moved to a place where the user finds
+ * them, under their names as far as the old database can still be read.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -40,7 +40,7 @@ export function setStateAside(directory: string, now: Date, boot: string | null)
   return { directory: aside.directory, contents: aside.count };
 }
 
-/** Sets one content aside: the spool file where that is sound, else the inline content. */
+/** Sets one content aside: the spool file if that is intact, else the inline content. */
 function rescue(
   { ino, path, spool, kept, missing: _, modified: __, ...facts }: KnownContent,
   to: { readonly spool: string; readonly boot: string | null; readonly aside: Aside },
@@ -95,7 +95,7 @@ class Aside {
   }
 }
 
-/** Names of the files that hold any bytes. */
+/** Names of the files that are not empty. */
 function filesIn(directory: string): string[] {
   const names = existsSync(directory) ? readdirSync(directory) : [];
   return names.filter((name) => {

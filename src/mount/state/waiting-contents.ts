@@ -6,7 +6,9 @@ import type { AccountStore } from '../../config/accounts.js';
 import type { BaseDirectories } from '../../config/base-directories.js';
 import { identityOf } from './same-account.js';
 
-/** How many contents wait to be stored; null where that is unknown: logged out meanwhile, or a process has the journal open. */
+/**
+ * How many contents wait to be stored. Null if that is unknown: the account was logged out meanwhile, or a process has the journal open.
+ */
 export function waitingContents(
   name: string,
   accounts: AccountStore,

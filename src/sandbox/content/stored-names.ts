@@ -28,7 +28,7 @@ export function keptName(name: string, reading: StoredNames): string {
   return reading === 'folded' ? kept.toLowerCase() : kept;
 }
 
-/** The next answer about an object has the name that was asked for, where the service does not tell the other one. */
+/** Keeps the requested names of objects: the next answer about an object has that name if the service does not tell the stored one. */
 export class AskedNames<T extends { name: string }> {
   readonly #asked = new WeakMap<T, string>();
 
