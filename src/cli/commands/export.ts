@@ -76,7 +76,7 @@ function accountOf(
   const [account, ...others] = meant.length > 0 ? meant : accounts.names();
   if (account === undefined) throw new UsageError('nobody is logged in');
   if (meant.length > 1)
-    throw new UsageError(`several accounts could be meant: say of which, ${[account, ...others].join(': or ')}:`);
+    throw new UsageError(`several accounts could be meant: name one, ${[account, ...others].join(': or ')}:`);
   return { account, entry: mounted.get(account), rest: args };
 }
 
@@ -123,7 +123,10 @@ async function copyOut(content: UnstoredContent, directory: string, progress: (b
     throw error;
   }
   if (!isWhole)
-    throw new SyncmountError('parts', `the rest of it is at the provider alone; what is here is in ${copy.path}`);
+    throw new SyncmountError(
+      'parts',
+      `the rest of it is only at the provider; the part that is here is in ${copy.path}`,
+    );
 }
 
 async function copyRanges(

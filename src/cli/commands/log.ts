@@ -75,7 +75,8 @@ function logOf(context: Context, target: string | undefined): string {
         : accounts.names().filter((name) => hasLog(context, name));
     const [only, ...others] = names;
     if (only === undefined) throw new SyncmountError('no-log', 'nothing is mounted, and no account has a log');
-    if (others.length > 0) throw new UsageError(`say of which: ${names.map((name) => `${name}:`).join(', ')}`);
+    if (others.length > 0)
+      throw new UsageError(`there are several logs; name one of ${names.map((name) => `${name}:`).join(', ')}`);
     return logOf(context, `${only}:`);
   }
   const account = /^([A-Za-z0-9][\w.-]*):$/.exec(target)?.[1];
@@ -86,7 +87,7 @@ function logOf(context: Context, target: string | undefined): string {
     const journal = `journalctl ${process.getuid?.() === 0 ? '' : '--user '}-u syncmount@${entry.account}`;
     throw new SyncmountError(
       'no-log',
-      `the mount on ${entry.mountpoint} writes its log to where it was started; of a service: ${journal}`,
+      `the mount on ${entry.mountpoint} runs in the foreground, and logs to where it was started; for a service: ${journal}`,
     );
   }
   if (account !== undefined) {

@@ -93,7 +93,7 @@ async function confirmDeletion(items: readonly TrashListing[]): Promise<void> {
   const bytes = items.reduce((sum, { size }) => sum + (size ?? 0), 0);
   const what = items.length === 1 ? `1 object` : `${items.length} objects`;
   await askTwice(
-    `Remove ${what} (${formatSize(bytes)} and what is in folders) for ever?`,
+    `Remove ${what} (${formatSize(bytes)} and the contents of folders) for ever?`,
     'Really?',
     'nothing was removed',
   );

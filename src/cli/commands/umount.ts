@@ -104,7 +104,7 @@ function hangs({ mountpoint, pid }: RegistryEntry, cause: unknown): SyncmountErr
   const seconds = FORCE_PATIENCE / 1000;
   return new SyncmountError(
     'silent',
-    `${mountpoint}: process ${pid} has not answered for ${seconds} s; umount --force takes the mount away all the same, and what is not stored waits for the next one`,
+    `${mountpoint}: process ${pid} has not answered for ${seconds} s; umount --force removes the mount anyway, and contents that are not stored wait for the next one`,
     { cause },
   );
 }

@@ -41,7 +41,7 @@ export async function uploadsCommand(
   if (action === 'retry') return retry(mounts);
   const [mount, ...others] = mounts;
   if (mount === undefined) throw new UsageError('nothing is mounted');
-  if (others.length > 0) throw new UsageError(`several accounts are mounted: say of which mountpoint to ${action}`);
+  if (others.length > 0) throw new UsageError(`several accounts are mounted: name the mountpoint to ${action}`);
   return discard(mount, rest);
 }
 
@@ -81,7 +81,7 @@ function list(mounts: readonly Mounted[], asJson: boolean): void {
 async function retry(mounts: readonly Mounted[]): Promise<void> {
   let count = 0;
   for (const { entry } of mounts) count += (await askControl(entry.socket, 'retry-uploads')) as number;
-  print(count === 0 ? 'Nothing has failed.' : `Trying ${count} again; 'syncmount status' tells how it goes.`);
+  print(count === 0 ? 'Nothing has failed.' : `Trying ${count} again; 'syncmount status' shows the progress.`);
 }
 
 /** Only failed uploads can be discarded. A file whose upload is pending is removed with rm(1), as any file. */

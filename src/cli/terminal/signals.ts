@@ -49,7 +49,7 @@ export function endOnSignal(
     session.unmount(giveUpOnOutage).catch((error) => {
       if (until === null) {
         log.error({ error }, 'cannot unmount; another signal does it by force');
-        complain(`${messageOf(error)}; another signal unmounts all the same`);
+        complain(`${messageOf(error)}; another signal unmounts by force`);
       } else if (codeOf(error) === 'busy' && signals === 1 && performance.now() + BUSY_RETRY_MS < until)
         setTimeout(() => signals === 1 && unmount(until), BUSY_RETRY_MS);
       else log.warn({ error }, 'cannot unmount yet');
