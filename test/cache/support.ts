@@ -27,7 +27,7 @@ function cleanUp(): void {
 
 /** A directory until the end of the test, and so are the caches that are opened in it. */
 export function temporary(): string {
-  // No `afterEach` here: where test files share a process, only the first of them would have it.
+  // No `afterEach` here: if test files share a process, only the first of them would get it.
   onTestFinished(cleanUp);
   const directory = mkdtempSync(join(tmpdir(), 'syncmount-cache-'));
   directories.push(directory);
@@ -53,7 +53,7 @@ export const zeroHole: PunchHole = (fd, offset, length) => {
   return true;
 };
 
-/** Content in which every place can be told from every other. */
+/** Content in which no two places look the same. */
 export function pattern(size: number, seed = 0): Buffer {
   const data = Buffer.alloc(size);
   for (let at = 0; at + 4 <= size; at += 4) data.writeUInt32LE((at * 2654435761 + seed) >>> 0, at);
@@ -69,12 +69,12 @@ export interface Asked extends ByteRange {
   readonly priority: string;
 }
 
-/** A server of files, with a log of the ranges it was asked for. */
+/** A server of files, with a log of the requested ranges. */
 export class Server {
   readonly asked: Asked[] = [];
   readonly files = new Map<string, Buffer>();
   ignoresRange = false;
-  /** Called before each answer; an error that it throws is the answer. */
+  /** Called before each answer. If it throws, the error is the answer. */
   before: (range: Asked, options: RequestOptions) => Promise<void> | void = () => undefined;
   /** Called before each chunk of a body. */
   during: (at: number) => Promise<void> | void = () => undefined;

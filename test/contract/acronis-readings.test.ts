@@ -1,4 +1,4 @@
-/** Where the document of Acronis is silent, the client works under every reading: each value of each of them alone. */
+/** The document of Acronis leaves points open. The client must work under every reading of them: the tests try each value alone. */
 import { describe, expect, test } from 'vitest';
 import { type AcronisReadings, acronisReadings } from '../../src/sandbox/index.js';
 import { acronisValues, ofProvider } from '../support/reading-values.js';
@@ -9,9 +9,9 @@ import { dailyWork } from './service-readings.js';
 
 const values = ofProvider(acronisValues);
 
-/** The login meets it, no client. */
+/** These concern the login, not a client. */
 const unseen = new Set<keyof AcronisReadings>(['autoApprove']);
-/** These mean something only where another one has this value. */
+/** These have an effect only if another reading has this value. */
 const where: { readonly [Name in keyof AcronisReadings]?: Partial<AcronisReadings> } = {
   unofferedMethod: { deletion: 'none' },
   deleteAction: { deletion: 'action' },

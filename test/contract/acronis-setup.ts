@@ -1,4 +1,4 @@
-/** The contract's world for Acronis File Sync & Share: the sandbox, and what its requests are called. */
+/** The contract's world for Acronis File Sync & Share: the sandbox, and the names of its requests. */
 import { createProvider } from '../../src/providers/registry.js';
 import { type AcronisOptions, type AcronisSandbox, startSandbox } from '../../src/sandbox/index.js';
 import { type ContractSetup, HurriedClock, type OtherClient } from './bench.js';
@@ -13,7 +13,7 @@ const contents = 'GET /sync_and_share_nodes/{node_uuid}/contents';
 const node = '/sync_and_share_nodes/{node_uuid}';
 const removal = { route: `DELETE ${node}` };
 
-/** The list of the root is the check of credentials; a node is looked at in the list of its folder. */
+/** The list of the root checks credentials. A node is looked up in the list of its folder. */
 const routes: ServiceRoutes = {
   account: { route: contents, url: /sync_and_share_nodes\/0\/contents/ },
   user: { route: 'GET /users/{user_uuid}' },
@@ -82,7 +82,7 @@ export function acronisSetup(): ContractSetup {
       'move-folder': 'move-file',
       'remove-folder': 'remove-file',
     },
-    // There is no call for one node: lists tell whether a name is free, and what became of a request.
+    // There is no call for one node. Lists show whether a name is free, and whether a request had its effect.
     lookups: ['account', 'user', 'list-files', 'token'],
     movesInSteps: true,
     costs: {

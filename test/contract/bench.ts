@@ -18,7 +18,7 @@ import type {
 import type { ProviderSettings } from '../../src/providers/registry.js';
 import type { Content, Entry, FaultAction } from '../../src/sandbox/index.js';
 
-/** The requests of a protocol by what they are for. A provider leaves out those that it has no request for. */
+/** The requests of a protocol by purpose. A provider leaves out those that its protocol lacks. */
 export type Operation =
   | 'account'
   | 'user'
@@ -48,11 +48,11 @@ export type Operation =
   | 'remove-file'
   | 'remove-folder';
 
-/** The account as another client of the same person sees and changes it, without a request. */
+/** Another client of the same user, which sees and changes the account without a request. */
 export interface OtherClient {
   readonly rootId: string;
   putFile(path: string, content: Content, options?: { modified?: number }): Promise<Entry>;
-  /** Any name, also one that another entry has. */
+  /** `name` may be any name, even that of another entry. */
   putFileIn(folderId: string, name: string, content: Content, duplicate?: boolean): Promise<Entry>;
   makeFolder(path: string): Entry;
   rename(path: string, name: string): Entry;
@@ -81,16 +81,16 @@ export interface ContractServer {
   /** A client. It is closed with the test. */
   connect(settings?: Partial<ProviderSettings>): Provider;
   fault(operation: Operation, action: FaultAction, when?: { times?: number; nth?: number; after?: number }): void;
-  /** Since the last `forget`. */
+  /** The requests since the last `forget`. */
   requests(...operations: Operation[]): SeenRequest[];
   forget(): void;
-  /** What no client may do, such as sending credentials to another host. */
+  /** Acts that are forbidden to every client, such as sending credentials to another host. */
   violations(): string[];
   limit(what: 'quota' | 'file-size' | 'files-in-folder', value: number): void;
   rateLimit(requests: number, seconds: number, retryAfter: boolean): void;
-  /** Nothing may be changed in this folder any more. */
+  /** From now on, nothing may change in this folder. */
   forbidWriting(path: string): void;
-  /** As at the start: no faults, no log, no limits, no clients. The account's content stays. */
+  /** Restores the start: no faults, no log, no limits, no clients. The account's content stays. */
   reset(): Promise<void>;
   close(): Promise<void>;
 }
@@ -102,30 +102,30 @@ export interface ContractSetup {
   readonly sizes: { readonly simple: number; readonly chunk: number };
   /** Credentials that the server refuses. */
   readonly badCredentials: readonly unknown[];
-  /** Names that this provider takes and that a local directory, a URL or a form could stumble over. */
+  /** Names that this provider accepts, and that are hard for a local directory, a URL or a form. */
   readonly names: readonly string[];
   /** Requests that a listing may cost. */
   readonly costs: {
     list(folder: { files: number; folders: number; countsAreFresh: boolean }): number;
-    /** One large file: all but its chunks. */
+    /** The requests of one large file, without its chunks. */
     readonly chunkedUpload: number;
     readonly chunkedReplace: number;
-    /** Chunks of one byte by which a client finds out how the server takes them. */
+    /** Chunks of one byte, by which a client finds out how the server handles chunks. */
     readonly probes?: number;
-    /** One small file; 1 where nothing is said. */
+    /** The requests of one small file; default: 1. */
     readonly upload?: number;
   };
-  /** The endpoints of this provider by their keys, with the paths that they end in. */
+  /** The endpoints of this provider by key, with the path at the end of each. */
   readonly paths: Readonly<Record<string, string>>;
-  /** By which requests it looks around before and after its acts; where acts are counted, these are not. */
+  /** The requests by which it looks around before and after its acts. They do not count when tests count acts. */
   readonly lookups?: readonly Operation[];
-  /** Operations that are the request of another one. */
+  /** Operations that use the request of another operation. */
   readonly same?: Partial<Record<Operation, Operation>>;
-  /** Folders come with the counts of what is in them; they do where nothing is said. */
+  /** Folders come with the counts of their entries; default: true. */
   readonly tellsCounts?: boolean;
-  /** To rename and to move are two requests. */
+  /** A move with a new name takes two requests: one to rename, one to move. */
   readonly movesInSteps?: boolean;
-  /** Tests (their full names) that do not fit this provider, and why. */
+  /** Tests (by full name) that do not fit this provider, with the reason. */
   readonly skips?: readonly { readonly test: RegExp; readonly reason: string }[];
   open(): Promise<ContractServer>;
 }
@@ -135,14 +135,14 @@ export interface Room {
   readonly server: ContractServer;
   readonly store: OtherClient;
   readonly provider: Provider;
-  /** Without counts. */
+  /** The folder, without counts. */
   readonly folder: RemoteFolder;
   readonly path: string;
 }
 
 export type Rooms = () => Room;
 
-/** A clock whose sleepers sleep next to no time: it jumps to when they want to wake. */
+/** A clock on which sleeping takes almost no real time: it jumps to the time at which a sleeper wants to wake. */
 export class HurriedClock implements Clock {
   #ahead = 0;
 
@@ -152,15 +152,15 @@ export class HurriedClock implements Clock {
 
   async sleep(ms: number, signal?: AbortSignal): Promise<void> {
     const wake = this.now() + ms;
-    // A little, because a server's own work takes real time, and whoever polls for it must leave it some. In several turns of
-    // the event loop, a turn for each second: on a machine so busy that this process hardly runs, a deadline that is waited
-    // for here would pass before an answer that has long been written is read.
+    // It sleeps a little, because a server's work takes real time, and a client that polls must leave it some. It takes one turn of the
+    // event loop for each second. In a single turn on a very busy machine, a deadline would pass before this process reads an answer
+    // that was written long ago.
     const turns = Math.min(20, Math.max(1, Math.floor(ms / 1000)));
     for (let turn = 0; turn < turns; turn++) await setTimeout(ms / 200 / turns, undefined, { signal });
     this.#ahead += Math.max(0, wake - this.now());
   }
 
-  /** Time passes at once. */
+  /** Lets time pass at once. */
   jump(ms: number): void {
     this.#ahead += ms;
   }
@@ -170,14 +170,14 @@ export class HurriedClock implements Clock {
   }
 }
 
-/** A test of what only some providers can do. Where it is skipped, its name says why. */
+/** Registers a test of something that only some providers can do. For the others it is a skip with the reason in its name. */
 export function testIf(able: boolean, reason: string): typeof test | ((name: string, run: () => unknown) => void) {
   return able
     ? test
     : (name: string, run: () => unknown) => test.skip(`${name} [skipped: ${reason}]`, run as () => void);
 }
 
-/** What was asked of the server, besides looking around, is this. */
+/** Expects these requests at the server. Requests that only look around do not count. */
 export function expectActs({ server }: Room, setup: ContractSetup, ...expected: readonly Operation[]): void {
   const acts = expected.map((operation) => setup.same?.[operation] ?? operation);
   const seen = server.requests().map(({ operation }) => operation);
@@ -188,7 +188,7 @@ export function expectActs({ server }: Room, setup: ContractSetup, ...expected: 
 
 export const md5 = (data: Uint8Array): string => createHash('md5').update(data).digest('hex');
 
-/** Bytes without a pattern that a shifted or repeated part could fit; the same for the same seed. */
+/** Bytes without a pattern, so that a shifted or repeated part shows. The same for the same seed. */
 export function noise(size: number, seed = 1): Buffer {
   const words = new Uint32Array(Math.ceil(size / 4));
   let state = (seed * 0x9e3779b1) >>> 0 || 1;
@@ -220,7 +220,7 @@ export async function collect(body: AsyncIterable<Uint8Array>): Promise<Buffer> 
   return Buffer.concat(parts);
 }
 
-/** The bytes of a range, also from a server that sends everything; checks what the answer says about itself. */
+/** The bytes of a range, even from a server that sends the whole file. Checks what the answer says about itself. */
 export async function readRange(
   provider: Provider,
   file: RemoteFile,
@@ -236,7 +236,7 @@ export async function readRange(
   return bytes.subarray(offset - answer.offset, offset - answer.offset + length);
 }
 
-/** A folder as a listing long ago could have told it. */
+/** A folder as in an old listing. */
 export function folderOf(entry: Entry, counts: Partial<RemoteFolder> = {}): RemoteFolder {
   const { id, name, modified } = entry;
   return {
@@ -263,7 +263,7 @@ export function treeOf({ store, path }: Room): Record<string, string> {
   );
 }
 
-/** Puts a file there as another client, and tells it as this provider does. */
+/** Stores a file as another client, and returns it as this provider would. */
 export async function existing(room: Room, name: string, content: Content): Promise<RemoteFile> {
   const { id } = await room.store.putFile(`${room.path}/${name}`, content);
   return asFile(await statFresh(room, { kind: 'file', id }));
@@ -274,7 +274,7 @@ export async function existingFolder(room: Room, name: string): Promise<RemoteFo
   return asFolder(await statFresh(room, { kind: 'folder', id: entry.id }));
 }
 
-/** A folder that the client has seen, and that is gone since. */
+/** A folder that the client has seen, and that is gone now. */
 export async function goneFolder(room: Room): Promise<string> {
   const { id } = await existingFolder(room, 'nowhere');
   room.store.remove(`${room.path}/nowhere`);
@@ -297,7 +297,7 @@ export function asFolder(entry: RemoteEntry): RemoteFolder {
   return entry;
 }
 
-/** How a promise fails, and how long it took, ms. */
+/** The error of a promise that must fail, and how long it took, ms. */
 export async function failure(promise: Promise<unknown>): Promise<{ error: unknown; tookMs: number }> {
   const begun = performance.now();
   try {

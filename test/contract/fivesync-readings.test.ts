@@ -1,4 +1,4 @@
-/** Where the document of 5sync is silent, the client works under every reading: each value of each of them alone. */
+/** The document of 5sync leaves points open. The client must work under every reading of them: the tests try each value alone. */
 import { describe, expect, test } from 'vitest';
 import { type FiveSyncReadings, fiveSyncReadings } from '../../src/sandbox/index.js';
 import { fiveSyncValues, ofProvider } from '../support/reading-values.js';

@@ -1,4 +1,4 @@
-/** The contract's world for 5sync: the sandbox, and what its requests are called. */
+/** The contract's world for 5sync: the sandbox, and the names of its requests. */
 import { createProvider } from '../../src/providers/registry.js';
 import {
   type Content,
@@ -14,7 +14,7 @@ import { type ServiceRoutes, ServiceServer } from './service-server.js';
 const MiB = 1024 * 1024;
 export const fiveSyncSizes = { simple: MiB, chunk: MiB / 2 };
 
-/** The list serves as the check of credentials too, and one PUT for new names and taken ones. */
+/** The list also checks credentials. One PUT stores new files and new versions. */
 const routes: ServiceRoutes = {
   'list-files': { route: 'GET /files' },
   account: { route: 'GET /files' },
@@ -30,10 +30,10 @@ const routes: ServiceRoutes = {
   'remove-folder': { route: 'DELETE /files/{id}' },
 };
 
-/** Longer than the polls of the largest plan are apart, ms. */
+/** Longer than the time between two polls of the largest plan, ms. */
 const onePoll = 30_000;
 
-/** Folders are their paths here. What another client does is seen by the next poll, which is due at once. */
+/** A folder is a path here. The next poll, which is due at once, shows another client's changes. */
 class OtherFiveSyncClient implements OtherClient {
   readonly rootId = '/';
 

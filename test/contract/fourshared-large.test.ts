@@ -9,7 +9,7 @@ import { FourSharedServer } from './fourshared-setup.js';
 const MB = 1_000_000;
 const block = 1024 * 1024;
 
-/** Each MiB is the same with its number in front, so that the whole is never in memory. */
+/** Each MiB is the same except for its number at the start, so that the whole file is never in memory. */
 function big(size: number): UploadSource {
   const base = Buffer.alloc(block, 'syncmount');
   const read: UploadSource['read'] = async function* (offset, length) {

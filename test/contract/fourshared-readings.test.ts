@@ -1,6 +1,6 @@
 /**
- * Where the documents of 4shared and 4Sync are silent or contradict themselves, the client works under every reading:
- * each value of each of them alone, and many of them at once.
+ * The documents of 4shared and 4Sync leave points open, or contradict themselves. The client must work under every reading:
+ * the tests try each value alone, and many at once.
  */
 
 import fc from 'fast-check';
@@ -15,7 +15,7 @@ import { useRooms } from './provider-contract.js';
 
 const values = ofProvider(fourSharedValues);
 
-/** The contract never meets these: they concern calls that it does not make, the login, or long lists (below). */
+/** These do not affect the contract: they concern calls that it does not make, the login, or long lists (below). */
 const unseen = new Set<keyof Readings>(['userFilesOrder', 'trashPaging', 'verifier', 'autoApprove']);
 
 const names = (Object.keys(values) as (keyof Readings)[]).filter((name) => !unseen.has(name));

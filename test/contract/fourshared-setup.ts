@@ -1,4 +1,4 @@
-/** The contract's world for 4shared and 4Sync: the sandbox, and what its requests are called. */
+/** The contract's world for 4shared and 4Sync: the sandbox, and the names of its requests. */
 
 import type { Provider } from '../../src/providers/provider.js';
 import { createProvider, type ProviderSettings } from '../../src/providers/registry.js';
@@ -184,7 +184,7 @@ export function fourSharedSetup(provider: '4shared' | '4sync', options: SandboxO
   };
 }
 
-/** The documents forbid nothing but more than 255 symbols. */
+/** The documents forbid only names of more than 255 symbols. */
 export const awkwardNames: readonly string[] = [
   'Žluťoučký kůň.txt',
   '日本語のファイル.txt',

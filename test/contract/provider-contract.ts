@@ -1,6 +1,6 @@
 /**
- * The provider contract as tests: what `src/providers/provider.ts` promises, seen from outside over real HTTP. Driven by
- * the capabilities; what a provider cannot do is a skip that says why.
+ * The provider contract as tests: they check the promises of `src/providers/provider.ts` from outside, over real HTTP. The
+ * capabilities drive them. If a provider cannot do something, the test is a skip with the reason in its name.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from 'vitest';
 import { type ContractServer, type ContractSetup, folderOf, type Room } from './bench.js';
@@ -45,7 +45,7 @@ export function describeProviderContract(name: string, setup: ContractSetup): vo
   });
 }
 
-/** One server for all tests of a `describe`, and a new folder with a new client in it for each of them. */
+/** One server for all tests of a `describe`. Each test gets a new folder and a new client. */
 export function useRooms(setup: Pick<ContractSetup, 'open'>): () => Room {
   let server: ContractServer;
   let room: Room;

@@ -1,4 +1,4 @@
-/** What must work under every reading of the documents of 5sync and Acronis: the daily work of a mount, in one go. */
+/** The daily work of a mount, in one test. It must work under every reading of the documents of 5sync and Acronis. */
 import { expect } from 'vitest';
 import type { RemoteFile } from '../../src/providers/provider.js';
 import { type ContractSetup, failure, md5, noise, type Room, readRange, source, treeOf } from './bench.js';

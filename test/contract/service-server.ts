@@ -1,10 +1,10 @@
-/** The contract's world for a service of one host, such as 5sync and Acronis: what their sandboxes have in common. */
+/** The contract's world for a service with one host, such as 5sync and Acronis: the common part of their sandboxes. */
 import type { Provider, ProviderName } from '../../src/providers/provider.js';
 import { createProvider, type ProviderSettings } from '../../src/providers/registry.js';
 import type { AcronisSandbox, FiveSyncSandbox } from '../../src/sandbox/index.js';
 import type { ContractServer, HurriedClock, Operation, OtherClient, SeenRequest } from './bench.js';
 
-/** A request by its templated route, and by its address where one route serves two ends. */
+/** The operation of a request, from its route template, and from its URL if one route has two purposes. */
 export interface ServiceRoute {
   readonly route: string;
   readonly url?: RegExp;
@@ -27,7 +27,7 @@ export abstract class ServiceServer<S extends FiveSyncSandbox | AcronisSandbox> 
 
   abstract readonly store: OtherClient;
   abstract credentials(): unknown;
-  /** Everything in the account goes. */
+  /** Removes everything in the account. */
   protected abstract empty(): void;
 
   connect(settings: Partial<ProviderSettings> = {}): Provider {

@@ -1,6 +1,6 @@
 /**
- * A `CloudFilesystem` put together as src/mount/session/open-account.ts does, with real directories, databases and files, over a
- * provider in memory and a clock that stands still. No kernel: tests call it as a binding would.
+ * A `CloudFilesystem` built as in src/mount/session/open-account.ts, with real directories, databases and files. Its provider is in
+ * memory, and its clock stands still. There is no kernel: tests call it as a binding would.
  */
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -34,7 +34,7 @@ export interface HarnessOptions extends Partial<FilesystemOptions> {
   readonly isOpenElsewhere?: () => boolean;
   /** A state directory that an earlier mount has left. A copy of it is mounted. */
   readonly stateDirectory?: string;
-  /** In place of fdatasync(2) of spool files. */
+  /** Replaces fdatasync(2) of spool files. */
   readonly syncFile?: SpoolOptions['syncFile'];
   /** Called with each statement before the state database runs it. */
   readonly onStatement?: (statement: unknown) => void;
@@ -61,7 +61,7 @@ export async function mounted(
   options: HarnessOptions = {},
   fill: (provider: MemoryProvider) => void = () => undefined,
 ): Promise<Mounted> {
-  // No `afterEach` here: where test files share a process, only the first of them would have it.
+  // No `afterEach` here: if test files share a process, only the first of them would get it.
   onTestFinished(cleanUp);
   const clock = new TestClock();
   const provider = new MemoryProvider({ clock, ...options.provider });
@@ -152,7 +152,7 @@ export class Mounted {
     readonly cache: BlockCache,
     readonly provider: MemoryProvider,
     readonly clock: TestClock,
-    /** What was logged, with its data. */
+    /** The log messages with their data. */
     readonly messages: readonly string[],
     readonly directory: string,
     readonly options: HarnessOptions,
@@ -160,12 +160,12 @@ export class Mounted {
     fs.onInvalidate((what) => this.invalidations.push(what));
   }
 
-  /** The same account after the process died: nothing was closed, drained or said good-bye to. */
+  /** The same account after the process died: nothing was closed, drained or unmounted. */
   async crash(options: HarnessOptions = this.options): Promise<Mounted> {
     this.#end();
-    // A dead process goes on filling no spool file.
+    // A dead process must not go on filling spool files.
     for (const { activeUpload: storing } of this.core.files.states()) storing?.abort.abort();
-    // What was under way in memory no longer reaches the provider or the databases.
+    // Work that was under way in memory must not reach the provider or the databases.
     const revived = new MemoryProvider({ clock: this.clock, ...this.options.provider, account: this.provider.other });
     this.provider.offline = true;
     return open(this.directory, revived, this.clock, options);
@@ -221,7 +221,7 @@ export class Mounted {
     await this.fs.write(handle, Buffer.from(text), offset);
   }
 
-  /** close(2): what the kernel makes of it, and the error that the program gets. */
+  /** close(2): the calls that the kernel makes for it, and the error that the program gets. */
   async close(handle: HandleId): Promise<void> {
     try {
       await this.fs.flush(handle);
@@ -277,7 +277,7 @@ export class Mounted {
     return (await this.fs.uploader.pending(this.fs.root)).map(({ path, state }) => `${path} ${state}`);
   }
 
-  /** Nothing is left in the journal or in the spool directory. */
+  /** Expects an empty journal and an empty spool directory. */
   isClean(): boolean {
     return this.core.journal.all().length === 0 && [...this.core.files.states()].length === 0;
   }
@@ -304,7 +304,7 @@ export async function settle(turns = 5): Promise<void> {
   for (let turn = 0; turn < turns; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
 }
 
-/** The errno's name of a call that must fail. */
+/** The errno name of a call that must fail. */
 export async function errnoOf(work: unknown): Promise<string> {
   try {
     await (typeof work === 'function' ? work() : work);
@@ -314,14 +314,14 @@ export async function errnoOf(work: unknown): Promise<string> {
   return 'no error';
 }
 
-/** Where a process dies: at the `nth` call of a method, before the provider does anything or after it has. */
+/** The place where a process dies: at the `nth` call of a method, before or after the provider acts. */
 export interface DeathPlace {
   readonly method: Method;
   readonly nth?: number;
   readonly when: 'before' | 'after';
 }
 
-/** Lets `work` run until it comes to the place, kills the process there, and mounts again. */
+/** Runs `work` until it reaches the place, kills the process there, and mounts again. */
 export async function dieAt(m: Mounted, place: DeathPlace, work: () => Promise<unknown>): Promise<Mounted> {
   for (let n = 1; n < (place.nth ?? 1); n++) m.provider.during(place.method, place.when, () => undefined);
   const gate = m.provider.gate(place.method, place.when);
@@ -337,7 +337,7 @@ export async function dieAt(m: Mounted, place: DeathPlace, work: () => Promise<u
 /** The number of changes of names that are under way or wait in the journal. */
 export const intents = (m: Mounted) => m.core.state.sql.prepare('SELECT COUNT(*) FROM intent').pluck().get();
 
-/** With nothing under way any more, the retries in the background among it. */
+/** Waits until nothing is under way any more, including retries in the background. */
 export async function rested(m: Mounted): Promise<Mounted> {
   for (let turn = 1; intents(m) !== 0; turn++) {
     await settle(1);

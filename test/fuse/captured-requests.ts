@@ -1,6 +1,6 @@
 /**
- * Requests as a kernel (Linux 6.18, protocol 7.45) sent them, one of each kind, in hexadecimal: read from /dev/fuse while
- * ordinary programs worked on a mount. What each must be taken for stands in session.test.ts. (setxattr: with the two words that
+ * Requests of a kernel (Linux 6.18, protocol 7.45), one of each kind, in hexadecimal. They were read from /dev/fuse while
+ * ordinary programs worked on a mount. session.test.ts has the expected reading of each. (setxattr has the two words that
  * FUSE_SETXATTR_EXT adds.)
  */
 export const captured = {

@@ -1,6 +1,6 @@
 /**
- * A mount whose server is a process of its own: for tests that kill it, run it as another user, or watch its memory.
- * The TypeScript is turned into JavaScript in a temporary folder first, as Node 20 runs no other.
+ * A mount with its server in another process: for tests that kill it, run it as another user, or watch its memory.
+ * It first compiles the TypeScript to JavaScript in a temporary folder, because Node 20 runs only JavaScript.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
@@ -12,7 +12,7 @@ import ts from 'typescript';
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const folders = ['src/base', 'src/filesystem', 'src/fuse', 'test/fuse'];
 
-/** Returns the folder, for `removeServer`. A bare one lacks the addon and the packages. */
+/** Returns the folder, for `removeServer`. A bare folder lacks the addon and the packages. */
 export async function buildServer({ bare = false } = {}): Promise<string> {
   const target = await mkdtemp(join(tmpdir(), 'syncmount-server-'));
   await chmod(target, 0o755);

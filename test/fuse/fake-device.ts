@@ -1,4 +1,4 @@
-/** A /dev/fuse made of arrays: gives a `Session` the requests that a test wants, and keeps what it answers. */
+/** A fake /dev/fuse made of arrays. It gives a `Session` the requests of a test, and keeps its answers. */
 import type { Log } from '../../src/base/log.js';
 import type { Filesystem } from '../../src/filesystem/api.js';
 import { type Addon, type Device, failed } from '../../src/fuse/kernel/addon.js';
@@ -16,7 +16,7 @@ export interface Answer {
 
 export const viewOf = (body: Buffer): DataView => new DataView(body.buffer, body.byteOffset, body.length);
 
-/** A request with other header fields or another body than it was captured with. */
+/** A captured request with changed header fields, or with another body. */
 export function request(
   kind: keyof typeof captured | { opcode: number },
   { unique, nodeid, body }: { unique?: number; nodeid?: number; body?: Buffer } = {},
@@ -36,13 +36,13 @@ export class FakeDevice {
   readonly answers: Answer[] = [];
   readonly notifications: Answer[] = [];
   readonly complaints: string[] = [];
-  /** What the next `reply` answers instead of success. */
+  /** The result of the next `reply`, instead of success. */
   refusal = 0;
   closed = false;
   readonly #queue: Buffer[] = [];
   #onReadable: (status: number) => void = () => {};
 
-  /** With the protocol agreed, unless `init` is false. */
+  /** A device with the protocol agreed, unless `init` is false. */
   constructor(fs: Filesystem, { init = true, looks }: { init?: boolean; looks?: Looks } = {}) {
     const complain = (data: object, message: string): void =>
       void this.complaints.push(`${message} ${Object.values(data)}`);

@@ -1,6 +1,6 @@
 /**
- * A `Filesystem` in memory with the semantics of a local disk: what the bindings are tested over, and a reference for
- * the real core. It does no I/O and answers at once unless a test asks it to wait or to fail (`plan`).
+ * A `Filesystem` in memory with the semantics of a local disk. The bindings are tested with it, and it is a reference for the
+ * real core. It does no I/O and answers at once, unless a test makes it wait or fail (`plan`).
  */
 
 import type { MaybePromise } from '../../src/base/maybe-promise.js';
@@ -34,7 +34,7 @@ interface Handle {
   readonly flags: OpenFlags;
 }
 
-/** What a test makes of one operation: it runs before the operation does, and may throw or delay it. */
+/** A test's function that runs before one operation. It may delay the operation, or throw. */
 export type Plan = (caller: Caller | undefined) => MaybePromise<void>;
 
 export class MemoryFilesystem implements Filesystem {
@@ -45,9 +45,9 @@ export class MemoryFilesystem implements Filesystem {
   readonly #plans = new Map<Operation, Plan>();
   #nextHandle: HandleId = 1;
   readonly calls = new Map<Operation, number>();
-  /** The callers of `create` and `mkdir`, for tests of what a binding passes on. */
+  /** The callers of `create` and `mkdir`, for tests of the callers that a binding passes on. */
   lastCaller: Caller | undefined;
-  /** An hour: what changes without `invalidate` is not seen in a test. */
+  /** An hour: a test sees no change without `invalidate`. */
   validityMs = 3_600_000;
   stat: StatFs = { total: 50e9, free: 20e9, files: 1234, maxNameBytes: 255 };
 
@@ -57,7 +57,7 @@ export class MemoryFilesystem implements Filesystem {
     this.#tree = new MemoryTree(this.root, { uid: options.uid ?? 0, gid: options.gid ?? 0 });
   }
 
-  /** Makes `operation` go through `plan` first; without one it is as it was. */
+  /** Makes `operation` call `plan` first; without `plan` it is as before. */
   plan(operation: Operation, plan?: Plan): void {
     if (plan === undefined) this.#plans.delete(operation);
     else this.#plans.set(operation, plan);
@@ -84,7 +84,7 @@ export class MemoryFilesystem implements Filesystem {
     for (const listener of this.#listeners) listener(what);
   }
 
-  /** Another client's change: content and time, seen by nobody until it is invalidated. */
+  /** Another client's change of content and time. The kernel sees it only after `invalidate`. */
   overwriteRemotely(ino: Ino, content: string): void {
     const node = this.#tree.node(ino);
     node.data = Buffer.from(content);
@@ -352,7 +352,7 @@ export class MemoryFilesystem implements Filesystem {
       if (name === accessAclName) {
         const acl = parseAcl(value);
         node.mode = (node.mode & ~0o777) | permissionsOf(acl);
-        // `cp -p` sets an ACL that says no more than the mode.
+        // `cp -p` sets an ACL that says the same as the mode.
         if (!isExtended(acl)) return;
       }
       if (mode === 'create' && xattrs.has(name)) throw new FsError('EEXIST', name);

@@ -1,4 +1,4 @@
-/** The names and nodes of a `MemoryFilesystem`: what is where, and what its absence is called. */
+/** The names and nodes of a `MemoryFilesystem`, with the errnos for what is missing. */
 import { nameBytes } from '../../src/base/raw-names.js';
 import type { Caller, Ino, NodeKind } from '../../src/filesystem/api.js';
 import { FsError } from '../../src/filesystem/core/fs-error.js';
@@ -7,7 +7,7 @@ import { makeNode, type Node, now } from './memory-node.js';
 export class MemoryTree {
   readonly root: Ino;
   readonly #nodes = new Map<Ino, Node>();
-  /** Whose a new object is when nobody says who asks. */
+  /** The owner of a new object if the caller is unknown. */
   readonly #owner: { readonly uid: number; readonly gid: number };
   #nextIno: Ino = 1;
 
@@ -23,14 +23,14 @@ export class MemoryTree {
     return node;
   }
 
-  /** A new node under a name that is free: EEXIST. */
+  /** A new node under a free name. EEXIST if the name is taken. */
   make(parent: Ino, name: string, kind: NodeKind, mode: number, caller: Caller | undefined): Node {
     const directory = this.directory(parent);
     if (directory.children.has(name)) throw new FsError('EEXIST', name);
     return this.add(directory, name, kind, mode, caller);
   }
 
-  /** A new node under a name; ENOENT where the directory is removed. */
+  /** A new node under a name. ENOENT if the directory is removed. */
   add(directory: Node, name: string, kind: NodeKind, mode: number, caller: Caller | undefined): Node {
     if (directory.links === 0) throw new FsError('ENOENT', 'the directory is removed');
     if (nameBytes(name) > 255) throw new FsError('ENAMETOOLONG', name);
@@ -49,14 +49,14 @@ export class MemoryTree {
     return this.#insert(makeNode(this.#nextIno++, kind, bits, caller ?? this.#owner));
   }
 
-  /** ESTALE where there is none. */
+  /** ESTALE if there is none. */
   node(ino: Ino): Node {
     const node = this.#nodes.get(ino);
     if (node === undefined) throw new FsError('ESTALE', `no inode ${ino}`);
     return node;
   }
 
-  /** ENOTDIR where it is another kind of node. */
+  /** ENOTDIR if the node is not a directory. */
   directory(ino: Ino): Node {
     const node = this.node(ino);
     if (node.kind !== 'directory') throw new FsError('ENOTDIR', `inode ${ino} is a file`);
@@ -71,7 +71,7 @@ export class MemoryTree {
     return node;
   }
 
-  /** Takes a name from a node. The last one ends it, unless it is open. */
+  /** Takes a name from a node. Without its last name the node ends, unless it is open. */
   detach(directory: Node, name: string, node: Node): void {
     directory.children.delete(name);
     directory.mtime = directory.ctime = node.ctime = now();

@@ -1,4 +1,4 @@
-/** A `Filesystem` that answers every call with the same plausible thing and writes down what it was asked. */
+/** A `Filesystem` that records every call, and always gives the same plausible answer. */
 import type { Attributes, Filesystem } from '../../src/filesystem/api.js';
 
 export const someAttributes: Attributes = {
@@ -34,7 +34,7 @@ export function recordingFilesystem(): { fs: Filesystem; calls: Call[] } {
     // About every object that goes.
     countsReferences: () => undefined,
     forgotten: () => undefined,
-    // Asked at every open for reading where the kernel offers passthrough.
+    // A binding asks for it at every open for reading, if the kernel offers passthrough.
     backing: () => null,
   };
   const fs = new Proxy({} as Filesystem, {

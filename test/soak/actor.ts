@@ -1,4 +1,4 @@
-/** Works at random in one directory of the mount, and knows what must be found there. */
+/** Does random work in one directory of the mount, and knows what the directory must contain. */
 import { join } from 'node:path';
 import { Choices, freeDirectory, freshPath } from './choices.js';
 import type { FileWorker } from './file-worker.js';
@@ -24,13 +24,13 @@ import type { Abilities } from './services.js';
 
 interface Descriptor {
   readonly fd: number;
-  /** Writes go to the end, wherever they are told to go. */
+  /** The descriptor has O_APPEND: every write goes to the end. */
   readonly appends: boolean;
   /** Null: the name is gone. */
   path: string | null;
 }
 
-/** A read showed something else than what was written. */
+/** A read returned other bytes than those that were written. */
 export class WrongContent extends Error {}
 
 /** Descriptors kept open at once. */
@@ -40,13 +40,13 @@ const KEPT_STEPS = 60;
 
 export class Actor {
   readonly name: string;
-  /** What is there if nothing is in doubt. */
+  /** The tree, if nothing is in doubt. */
   tree: Tree = new Map();
-  /** While a call is under way: what its end may leave. */
+  /** While a call is under way: the trees that it may leave. */
   possible: readonly Tree[] | null = null;
   /** The last steps, for people. */
   readonly steps: string[] = [];
-  /** Calls that returned well. */
+  /** The number of calls that succeeded. */
   operations = 0;
   readonly #top: string;
   readonly #worker: FileWorker;
@@ -67,18 +67,18 @@ export class Actor {
     return this.#top;
   }
 
-  /** The mount was killed and what it left was compared: from here on that is the truth. */
+  /** Takes the tree that was found and compared after a kill. From here on it is the truth. */
   settle(tree: Tree): void {
     this.tree = tree;
     this.possible = null;
     this.#note(`-- found ${[...tree.keys()].sort().join(' ')}`);
   }
 
-  /** Gives up what was opened on a mount that is gone. */
+  /** Drops the descriptors of a mount that is gone. */
   async forget(): Promise<void> {
     const held = this.#held;
     this.#held = [];
-    // The mount cannot answer; the descriptor goes all the same.
+    // The mount cannot answer, but the descriptor is closed all the same.
     for (const { fd } of held) await this.#worker.close(fd).catch(() => undefined);
   }
 
@@ -330,7 +330,7 @@ export class Actor {
     await this.#call(`close ${path}`, [], this.#promised(path), () => this.#worker.close(fd));
   }
 
-  /** Until `act` returns, what it is about may have happened, in part or not at all. */
+  /** Until `act` returns, its change may have happened completely, in part, or not at all. */
   async #call(what: string, between: readonly Tree[], done: Tree, act: () => Promise<void>): Promise<void> {
     this.#note(what);
     this.possible = [this.tree, ...between, done];

@@ -1,7 +1,7 @@
-/** What an actor takes at random: the same for the same seed. */
+/** The random choices of an actor: the same for the same seed. */
 import { directoriesOf, type Tree } from './model.js';
 
-/** Few names, so that they meet again and again. */
+/** Few names, so that the same ones are hit often. */
 const FILES = 8;
 const DIRECTORIES = 3;
 
@@ -26,7 +26,7 @@ export class Choices {
     return from[this.integer(from.length)];
   }
 
-  /** One of these, each as often as its weight says. */
+  /** One of these, with a probability by weight. */
   weighted(choices: readonly [number, () => Promise<void>][]): () => Promise<void> {
     const each = choices.flatMap(([weight, act]) => Array.from({ length: weight }, () => act));
     return this.pick(each) ?? (() => Promise.resolve());

@@ -1,9 +1,9 @@
 /**
- * What a directory must hold after a crash.
+ * The content that a directory must have after a crash.
  *
- * A file has the versions that were written since the last promise (a close or fsync that returned), the promised one
- * first. While there is one only, nothing else may be found. With more, each byte and the size may come from any of
- * them, as on a local disk, but from nowhere else. What is in doubt about names is told by several trees.
+ * A file has the promised version first, then the versions that were written since that promise (a close or fsync that returned).
+ * If there is only one version, nothing else may be found. With more, each byte and the size may come from any of them, as on a
+ * local disk, but from nowhere else. If names are in doubt, the model has several trees.
  */
 import { createHash } from 'node:crypto';
 import type { Seen } from './file-worker.js';
@@ -13,7 +13,7 @@ export interface FileNode {
   /** Names with the same number are hard links of one file. */
   readonly inode: number;
   readonly versions: readonly Buffer[];
-  /** It was made, and nobody was promised that it stays. */
+  /** It was made, but no call promised that it stays. */
   readonly isUnpromised: boolean;
 }
 
@@ -53,7 +53,7 @@ export function contentOf(node: FileNode): Buffer {
   return node.versions.at(-1) ?? Buffer.alloc(0);
 }
 
-/** Was everything in it promised? */
+/** True if everything in it was promised. */
 export function isCertain(node: FileNode): boolean {
   return node.versions.length === 1 && !node.isUnpromised;
 }
@@ -62,7 +62,7 @@ export function withNode(tree: Tree, path: string, node: Node): Tree {
   return new Map([...tree, [path, node]]);
 }
 
-/** The file has changed, under each of its names. */
+/** Changes a file under each of its names. */
 export function withFile(tree: Tree, changed: FileNode): Tree {
   return new Map([...tree].map(([at, node]) => [at, isSameFile(node, changed) ? changed : node]));
 }
@@ -81,7 +81,7 @@ export function without(tree: Tree, path: string): Tree {
   return new Map([...tree].filter(([at]) => at !== path));
 }
 
-/** `from` with all below it goes to `to`, whose own node goes. */
+/** Moves `from`, with all below it, to `to`, and replaces the node there. */
 export function renamed(tree: Tree, from: string, to: string): Tree {
   return new Map([...without(tree, to)].map(([at, node]) => [moved(at, from, to), node]));
 }
@@ -95,7 +95,7 @@ export function filesOf(tree: Tree): [string, FileNode][] {
   return [...tree].flatMap(([path, node]) => (node.kind === 'file' ? [[path, node] as [string, FileNode]] : []));
 }
 
-/** What the service does not know: symbolic links and FIFOs. */
+/** Kinds that the service does not know: symbolic links and FIFOs. */
 export function entriesOf(tree: Tree): string[] {
   return [...tree].flatMap(([path, node]) => (node.kind === 'link' || node.kind === 'fifo' ? [path] : []));
 }
@@ -116,7 +116,7 @@ export interface Found {
   readonly impliedDirectories: boolean;
 }
 
-/** The tree as it was found, now certain; or what speaks against it being `expected`. */
+/** The found tree, now certain; or the reasons why it is not the `expected` one. */
 export async function compare(expected: Tree, found: Found): Promise<{ tree: Tree } | { problem: string }> {
   const tree = new Map<string, Node>();
   const seen = new Map(found.seen.map((entry) => [entry.path, entry]));
@@ -145,7 +145,7 @@ export async function compare(expected: Tree, found: Found): Promise<{ tree: Tre
   return problem === null ? { tree } : { problem };
 }
 
-/** What is one file here and two there; null where nothing is. */
+/** A text about names that are one file here and two files there, or null. */
 function wrongLinks(tree: Tree, seen: readonly Seen[]): string | null {
   const numbers = new Map<number, number>();
   for (const here of seen) {
@@ -159,10 +159,10 @@ function wrongLinks(tree: Tree, seen: readonly Seen[]): string | null {
   return null;
 }
 
-/** What of `content` is of none of the versions; null where each byte and the size is of one. */
+/** The part of `content` that no version has; null if each byte and the size come from a version. */
 export function foreign(content: Buffer, versions: readonly Buffer[]): string | null {
   const sizes = versions.map(({ length }) => length);
-  // One write comes to the mount in pieces that end where pages do.
+  // The kernel splits one write at page boundaries.
   const isPiece =
     content.length % PAGE === 0 && content.length > Math.min(...sizes) && content.length < Math.max(...sizes);
   if (!sizes.includes(content.length) && !isPiece)

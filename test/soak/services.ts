@@ -1,4 +1,4 @@
-/** The services of the kill test: how their sandboxes are set, and what their mounts can do. */
+/** The services of the kill test: the settings of their sandboxes, and the abilities of their mounts. */
 import type { AnySandboxOptions, ProviderName } from '../../src/sandbox/index.js';
 
 /** What the provider's mounts can do. */

@@ -3,10 +3,10 @@ import { expect, it } from 'vitest';
 import { isComplete } from '../support/extent.js';
 import { soak } from './soak.js';
 
-/** The same work every time; the moments of the kills from outside differ all the same. `scripts/soak` takes others. */
+/** The same work every time, but kills from outside come at different moments. `scripts/soak` takes other seeds. */
 const SEED = 20;
 
-/** Fewer hardly meet each kind of kill. */
+/** With fewer rounds, some kinds of kill would hardly happen. */
 const ROUNDS = isComplete ? 15 : 8;
 
 it(`a mount killed ${ROUNDS} times at random moments and between journal steps loses nothing, and leaves nothing behind`, {

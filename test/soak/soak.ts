@@ -1,6 +1,6 @@
 /**
- * The kill test: random work through a real mount, which is killed with SIGKILL, mounted again and compared with a
- * model; round after round. At the end of each world everything is drained, and the service must hold just the model.
+ * The kill test. In each round random work runs on a real mount, which is killed with SIGKILL, mounted again and compared with a
+ * model. At the end of each world everything is drained, and the service must hold exactly the model.
  *
  * Half of the kills come from outside at random moments, the others from `base/kill-switch.ts`, between two writes to
  * the state database.
@@ -44,7 +44,7 @@ export interface SoakResult {
 
 export class SoakFailure extends Error {}
 
-/** Worked at once, each in a directory of its own, so that their models do not meet. */
+/** Actors that work at the same time, each in its own directory, so that their models are independent. */
 const ACTORS = ['a', 'b', 'c'];
 /** Rounds between two drains and comparisons with the service. */
 const ROUNDS_PER_WORLD = 15;
@@ -193,7 +193,7 @@ class SoakWorld {
     return { by: 'outside', operations: Math.floor(this.#random() * 40), delay: Math.floor(this.#random() * 30) };
   }
 
-  /** Answers the process of the mount; null where it was killed by its switch before it was ready. */
+  /** Returns the process of the mount, or null if its kill switch fired before it was ready. */
   async #mount(flags: readonly string[]): Promise<number | null> {
     const { mnt } = this.#world;
     const isSwitched = this.#world.env.SYNCMOUNT_TEST_KILL_AT !== undefined;
@@ -377,7 +377,7 @@ class SoakWorld {
     }
   }
 
-  /** Nothing stays in the spool of an account that is drained, and no content of it ever lost its row. */
+  /** Checks that a drained account has an empty spool, and that no content ever lost its row. */
   #inspectSpool(): void {
     const accounts = join(this.#world.directory, 'state', 'accounts');
     for (const account of readdirSync(accounts)) {

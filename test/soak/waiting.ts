@@ -3,13 +3,13 @@ import { lifeOf } from '../../src/base/processes.js';
 
 /** A mount takes about one second to start, and work no longer than its requests: beyond this, ms, something hangs. */
 export const PATIENCE = 30_000;
-/** What a killed process needs to be gone, ms. */
+/** The time in which a killed process is gone, ms. */
 const DEATH_PATIENCE = 5000;
 
-/** What was found is not what must be there. */
+/** The content that was found is wrong. */
 export class Mismatch extends Error {}
 
-/** What does not end in time ends the run: the message says what it was. */
+/** Ends the run if something does not end in time. The message says what it was. */
 export async function inTime<T>(work: Promise<T>, what: string): Promise<T> {
   const late = pause(PATIENCE).then(() => {
     throw new Error(`${what} takes over ${PATIENCE / 1000} s`);
@@ -25,11 +25,11 @@ export function end(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch {
-    // Its switch was faster.
+    // Its kill switch was faster.
   }
 }
 
-/** Has the process ended, or does it soon? */
+/** True if the process has ended, or ends soon. */
 export async function isGone(pid: number): Promise<boolean> {
   for (const until = Date.now() + DEATH_PATIENCE; Date.now() < until; await pause(10)) {
     if (lifeOf(pid) === 'gone') return true;

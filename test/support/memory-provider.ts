@@ -1,6 +1,6 @@
 /**
- * A provider in memory that keeps the whole contract of src/providers/provider.ts, with what a test wants besides: gates
- * that hold a call, failures, lost answers, a log of calls, and another client's hand (`other`) on the same account.
+ * A provider in memory that keeps the whole contract of src/providers/provider.ts. It adds tools for tests: gates that hold a
+ * call, failures, lost answers, a log of calls, and another client (`other`) of the same account.
  */
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../src/base/clock.js';
@@ -39,7 +39,7 @@ export type Method =
 
 export interface Call {
   readonly method: Method;
-  /** What it was about: an id, a name or a range. */
+  /** The subject of the call: an id, a name or a range. */
   readonly about: string;
   readonly priority: 'foreground' | 'background';
 }
@@ -60,9 +60,9 @@ export interface MemoryProviderOptions {
 
 /** A call that a test holds. */
 export interface Gate {
-  /** Resolves when a call has come to it. */
+  /** Resolves when a call has reached the gate. */
   readonly reached: Promise<void>;
-  /** Lets it go on, or fail. */
+  /** Lets the call go on, or fail. */
   open(error?: Error): void;
 }
 
@@ -93,11 +93,11 @@ export class MemoryProvider implements Provider {
   readonly calls: Call[] = [];
   /** The account at the server: what another client sees and changes. */
   readonly other: MemoryAccount;
-  /** May be changed in the middle of a test. */
+  /** A test may change it at any time. */
   ignoresRange: boolean;
   /** Bytes that left the server. */
   sentBytes = 0;
-  /** Bytes of parts that the server took. */
+  /** Bytes of the parts that the server accepted. */
   takenBytes = 0;
   #offline = false;
   /** What `metrics` tells. */
@@ -112,7 +112,7 @@ export class MemoryProvider implements Provider {
     this.other = options.account ?? new MemoryAccount(options.clock, this.capabilities);
   }
 
-  /** Calls since the last time this was asked, by method; only what is not zero. */
+  /** The number of calls since the last question, by method, without zeros. */
   counts(): Partial<Record<Method, number>> {
     const counts: Partial<Record<Method, number>> = {};
     for (const { method } of this.calls.splice(0)) counts[method] = (counts[method] ?? 0) + 1;
@@ -151,7 +151,7 @@ export class MemoryProvider implements Provider {
     });
   }
 
-  /** The server does what was asked, and nobody hears of it. */
+  /** The server carries out the call, but its answer is lost. */
   loseAnswer(method: Method, code: ProviderErrorCode = 'network', times = 1): void {
     this.#plan(method, {
       when: 'after',
@@ -314,7 +314,7 @@ export class MemoryProvider implements Provider {
     this.calls.push({ method, about, priority: options?.priority ?? 'foreground' });
     if (options?.signal?.aborted) throw new ProviderError('aborted', 'aborted before it began');
     if (this.#offline) throw new ProviderError('network', 'the provider cannot be reached');
-    // As a real server: nothing is answered in the same turn.
+    // Like a real server, it never answers in the same turn.
     await Promise.resolve();
     await this.#planned(method, 'before', options?.signal);
     const answer = await act();
@@ -333,7 +333,7 @@ export class MemoryProvider implements Provider {
     }
   }
 
-  /** Takes the content in parts; a checkpoint says how many bytes of which md5 the server has. */
+  /** Takes the content in parts. A checkpoint says how many bytes the server has, and their md5. */
   async #receive(source: UploadSource, md5: string, options: UploadOptions): Promise<Uint8Array> {
     const part = this.#o.partBytes ?? Number.POSITIVE_INFINITY;
     const resumed = options.resume?.md5 === md5 ? (options.resume.key as string) : undefined;

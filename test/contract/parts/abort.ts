@@ -13,7 +13,7 @@ import {
   treeOf,
 } from '../bench.js';
 
-/** Longest an abort may take to end a call: the answer to a change is waited for a second, on a slow machine; far below a stall. */
+/** The longest time for an abort to end a call: a change waits a second for its answer, on a slow machine. Far below a stall. */
 const promptMs = 15_000;
 
 interface Act {

@@ -22,7 +22,7 @@ interface Act {
 }
 
 export function deadlineContract(rooms: Rooms, { capabilities, costs, provider, sizes }: ContractSetup): void {
-  /** Of the services' own kind, where they have more than the status. */
+  /** The service's own error code, if it has more than the status. */
   const code = provider === '4shared' || provider === '4sync' ? '429.0107' : undefined;
   const large = noise(sizes.simple + sizes.chunk);
   const acts: readonly Act[] = [
@@ -132,7 +132,7 @@ export function deadlineContract(rooms: Rooms, { capabilities, costs, provider, 
     test(`a real rate limit ${told ? 'with' : 'without'} Retry-After slows work down, and all of it is done`, async () => {
       const room = rooms();
       room.server.rateLimit(10 * (costs.upload ?? 1), 2, told);
-      // Three of the server's windows. Of a larger crowd, one that chance refuses again and again could meet its deadline.
+      // Enough uploads for three of the server's windows. With more, one that is refused repeatedly by chance could meet its deadline.
       const names = Array.from({ length: 30 }, (_, n) => `f${n}`);
       await Promise.all(
         names.map((name) => room.provider.upload({ parentId: room.folder.id, name }, source(Buffer.from(name)))),

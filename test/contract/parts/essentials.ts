@@ -1,4 +1,4 @@
-/** What must work under every reading of the documents: the daily work of a mount, in few steps each. */
+/** The daily work of a mount, in a few steps each. It must work under every reading of the documents. */
 import { expect, test } from 'vitest';
 import type { RemoteFile, UploadCheckpoint } from '../../../src/providers/provider.js';
 import {
@@ -22,7 +22,7 @@ const old = Buffer.from('old');
 
 type Step = (room: Room, sizes: ContractSetup['sizes']) => Promise<void>;
 
-/** By what must hold. */
+/** The steps by the promise that each of them checks. */
 export const essentials: Readonly<Record<string, Step>> = {
   'a folder of 101 files and 2 folders is listed whole, whatever its counts say': async (room) => {
     for (let n = 0; n < 101; n++) await room.store.putFile(`${room.path}/inside/f${n}`, 'x');

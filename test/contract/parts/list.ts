@@ -31,7 +31,7 @@ async function fill({ store, path }: Room, files: number, folders: number): Prom
   store.makeFolder(`${path}/inside`);
 }
 
-/** The folder `inside` as a listing of its parent has just told it. */
+/** The folder `inside` as in a fresh listing of its parent. */
 async function told({ provider, server, folder }: Room): Promise<RemoteFolder> {
   const [inside] = await provider.list(folder);
   server.forget();

@@ -1,6 +1,6 @@
 /**
- * Each act meets each trouble once. Whatever the server did or did not do before the trouble, the act is in the end done
- * exactly once, and the answer speaks of what is there.
+ * Each act meets each trouble once. Whether or not the server did the act before the trouble, in the end it is done exactly once,
+ * and the answer describes what is there.
  */
 import { expect } from 'vitest';
 import type { Capabilities, RemoteEntry } from '../../../src/providers/provider.js';
@@ -37,12 +37,12 @@ interface Act {
   readonly title: string;
   readonly operation: Operation;
   readonly needs?: (capabilities: Capabilities) => boolean;
-  /** What is there before, by hand of another client. */
+  /** Entries that another client made before. */
   readonly before?: (room: Room) => Promise<RemoteEntry>;
   readonly run: (room: Room, entry: RemoteEntry) => Promise<RemoteEntry | undefined>;
   /** Everything that is there afterwards, by relative path. */
   readonly after: Readonly<Record<string, string>>;
-  /** Where the answer's object is. */
+  /** The path of the object in the answer. */
   readonly at?: string;
 }
 

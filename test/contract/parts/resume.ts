@@ -1,6 +1,6 @@
 /**
- * An upload that was interrupted goes on from its last checkpoint: after a crash between any act and the checkpoint that
- * would have told of it, there is in the end one file, with the right content, and nothing beside it.
+ * An interrupted upload goes on from its last checkpoint. The crash may come between any act and the checkpoint that records it.
+ * In the end there is one file, with the right content, and nothing beside it.
  */
 import { expect, test } from 'vitest';
 import type { RemoteFile, UploadCheckpoint } from '../../../src/providers/provider.js';
@@ -17,11 +17,11 @@ import {
   treeOf,
 } from '../bench.js';
 
-/** What a journal gives back. */
+/** The checkpoint as a journal gives it back. */
 const journaled = (checkpoint: UploadCheckpoint): UploadCheckpoint =>
   JSON.parse(JSON.stringify(checkpoint)) as UploadCheckpoint;
 
-/** Uploads until checkpoint number `last` (from 0) is to be written; returns those that were written before. */
+/** Uploads until just before checkpoint number `last` (from 0) is written. Returns the checkpoints that were written. */
 async function interrupted(
   room: Room,
   target: { name: string; replaces?: RemoteFile },
@@ -124,7 +124,7 @@ export function resumeContract(rooms: Rooms, { capabilities, costs, sizes }: Con
           const replaces = replacing ? await existing(room, name, 'old') : undefined;
           const written = await interrupted(room, { name, replaces }, data, at);
           const resume = written.at(-1 - forgotten);
-          // Without a checkpoint nothing is known of the first try, and a new one is told what the server has.
+          // Without a checkpoint nobody knows of the first try. If it has stored the new file, no second upload is made.
           const taken = room.store.stat(`${room.path}/${name}`);
           if (resume !== undefined || taken === undefined || replacing) {
             const target = { parentId: room.folder.id, name, replaces };
@@ -138,7 +138,7 @@ export function resumeContract(rooms: Rooms, { capabilities, costs, sizes }: Con
           }
           expect(room.store.stat(`${room.path}/${name}`)?.md5).toBe(md5(data));
           const left = Object.keys(treeOf(room)).filter((path) => !path.startsWith('file-'));
-          // Of what no checkpoint tells nobody can know.
+          // Nobody can know of files that no checkpoint records.
           if (resume === undefined) for (const path of left) room.store.remove(`${room.path}/${path}`);
           else expect(left, JSON.stringify({ at, resume })).toEqual([]);
           if (written.length < at) break;

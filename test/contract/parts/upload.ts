@@ -124,7 +124,7 @@ export function uploadContract(rooms: Rooms, setup: ContractSetup): void {
     room.server.limit('quota', 10);
     await expect(upload(500)).rejects.toMatchObject({ code: 'quota' });
     expect(treeOf(room)).toEqual({});
-    // None of them gets better by being repeated.
+    // A retry helps with none of them.
     expect(room.server.requests('upload')).toHaveLength(3);
   });
 
