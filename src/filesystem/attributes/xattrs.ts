@@ -11,6 +11,8 @@ import { attributesOf, touchStatus } from './attributes.js';
 const MAX_VALUE_BYTES = 64 * 1024;
 /** Linux XATTR_NAME_MAX. */
 const MAX_NAME_BYTES = 255;
+/** Linux XATTR_LIST_MAX, of all names with a NUL each. The kernel fails every listing that is longer, so `cp -a` of such a file fails. */
+const MAX_LIST_BYTES = 64 * 1024;
 /**
  * `trusted.` and `security.` are for privileged programs: the kernel checks that before it asks us. It also checks who may change
  * an ACL.
@@ -66,6 +68,8 @@ export class Xattrs {
     const exists = table.xattrs.get(ino, name) !== undefined;
     if (exists && mode === 'create') throw new FsError('EEXIST', `attribute ${name} exists`);
     if (!exists && mode === 'replace') throw new FsError('ENODATA', `no attribute ${name}`);
+    if (!exists && listBytes([...table.xattrs.names(ino), name]) > MAX_LIST_BYTES)
+      throw new FsError('ENOSPC', 'the names of all attributes are over 64 KiB');
     table.transaction(() => {
       if (name === accessAclName) this.#setAccessAcl(ino, value, killSetGroupId === true);
       else if (name === defaultAclName) this.#setDefaultAcl(ino, value, inode.kind === 'directory');
@@ -120,6 +124,10 @@ export class Xattrs {
       touchStatus(this.#core, ino);
     });
   }
+}
+
+function listBytes(names: readonly string[]): number {
+  return names.reduce((sum, name) => sum + nameBytes(name) + 1, 0);
 }
 
 function isAcl(name: string): boolean {

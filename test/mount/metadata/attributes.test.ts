@@ -54,6 +54,19 @@ describeEach(overKernel, 'attributes on $provider', (subject, turns) => {
     expect(local).toContain('default:user:1234:rwx');
   });
 
+  turns.it('as many attributes as can be listed are taken, and no more', long, async () => {
+    const fill = `exec python3 - <<'END'
+import errno, os
+open('many', 'w').close(); said = []
+for i in range(400):
+    try: os.setxattr('many', f'user.{i:0249}', b'v')
+    except OSError as e: said.append(errno.errorcode[e.errno]); break
+os.setxattr('many', 'user.' + '0' * 249, b'changed'); os.removexattr('many', f'user.{1:0249}'); os.setxattr('many', 'user.again', b'v')
+print(said, len(os.listxattr('many')) > 200, os.getxattr('many', 'user.again'))
+END`;
+    expect(await world.out(fill)).toBe("['ENOSPC'] True b'v'");
+  });
+
   turns.it('capabilities, `trusted` and other attributes are kept, for those who may', long, async () => {
     const [local, mounted] = await both(`
       attempt() { "$@" 2>&1 | sed 's/^.*: //'; }
