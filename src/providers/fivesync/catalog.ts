@@ -2,7 +2,7 @@
  * Keeps the index of files in line with the account: one crawl, then polls of the change feed. Concurrent callers share one
  * crawl or poll.
  */
-import { SteadyTime } from '../../base/clock.js';
+import { SteadyTime, steadyTimeOf } from '../../base/clock.js';
 import { type Log, silentLog } from '../../base/log.js';
 import { SharedWork } from '../../base/shared-work.js';
 import { ProviderError } from '../errors.js';
@@ -127,12 +127,12 @@ export class Catalog {
   async certain(options: CallOptions): Promise<void> {
     await this.ready(options);
     if (!this.#isInDoubt) return;
-    const { clock } = this.#api.http;
-    const begun = clock.now();
+    const time = steadyTimeOf(this.#api.http.clock);
+    const begun = time.now();
     try {
       await this.settle(options);
     } finally {
-      options.waitBudget?.spend(begun, clock.now());
+      options.waitBudget?.spend(begun, time.now());
     }
   }
 

@@ -290,8 +290,7 @@ export class FourSharedApi {
     lookup: Outcome<FileResponse>['lookup'],
   ): Promise<FileResponse> {
     const call = this.call('POST', 'upload', '/files', '', { query: { folderId, fileName }, content });
-    // Other requests have this path too: the search, and the metadata requests of the api host. This route's name means the upload.
-    return await this.json({ ...call, route: 'POST /files' }, fileSchema, options, lookup);
+    return await this.json(call, fileSchema, options, lookup);
   }
 
   /** `PUT /files/{id}` on the upload host: a new version with its whole content. Repeating it stores the same bytes again. */
