@@ -95,7 +95,7 @@ export class SpaceAccounting {
 
   /** Asks for the quota. If several requests are under way, the answer to the latest counts. Never throws. */
   #ask(): Promise<void> {
-    this.#at = this.#core.clock.now();
+    this.#at = steadyTimeOf(this.#core.clock).now();
     this.#isInDoubt = false;
     this.#storedMeanwhile = 0;
     const asking = this.#core.provider

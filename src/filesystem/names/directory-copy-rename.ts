@@ -8,7 +8,7 @@
  */
 import pLimit from 'p-limit';
 import { fromMs, strictlyAfter } from '../../base/timespec.js';
-import { type RemoteEntry, type RemoteFile, type RemoteFolder, revisionKey } from '../../providers/provider.js';
+import { type RemoteEntry, type RemoteFolder, revisionKey } from '../../providers/provider.js';
 import type { SpoolState } from '../../spool/spool-state.js';
 import { type Ino, type Inode, type Overlay, remoteFileOf, remoteFolderOf, sizeOf } from '../../tree/inode.js';
 import type { Caller } from '../api.js';
@@ -16,6 +16,7 @@ import type { Contents } from '../content/contents.js';
 import { noteMoved } from '../content/revisions.js';
 import { orAborted } from '../core/abortable.js';
 import { type Core, inodeOf, pathOf } from '../core/core.js';
+import { dropDuplicate } from '../core/drop-duplicate.js';
 import { FsError } from '../core/fs-error.js';
 import type { FileState } from '../core/open-files.js';
 import type { Copies } from '../recovery/copies.js';
@@ -240,14 +241,14 @@ export class DirectoryCopyRename {
       if (target !== undefined) table.update(target.ino, { parent: null, remote: null });
       for (const [ino, folder] of folders) {
         const { remote, overlay } = inodeOf(this.#core, ino);
-        this.#dropDuplicate(folder, ino);
+        dropDuplicate(this.#core, ino, folder);
         // In the same update: under its new name in its old folder, it would take over the metadata of the entry with that name there.
         const place = ino === source.ino ? { parent: directory.ino, name } : {};
         table.update(ino, { ...place, remote: folder, overlay: withTimes(overlay, remote) });
       }
       for (const [ino, { from, stored, state, row }] of copies) {
         const { overlay } = inodeOf(this.#core, ino);
-        this.#dropDuplicate(stored, ino);
+        dropDuplicate(this.#core, ino, stored);
         table.update(ino, { remote: stored, overlay: withTimes(overlay, from) });
         const content = contents.get(ino);
         if (state.spool !== null && content !== undefined) {
@@ -308,13 +309,6 @@ export class DirectoryCopyRename {
     const isFull =
       table.further.countIn(ino) > 0 || table.children(ino).some(({ remote }) => !ours.has(remote?.id ?? ''));
     if (isFull) throw new FsError('ENOTEMPTY', `${name} is not empty`);
-  }
-
-  /** If a listing has shown the new object meanwhile, removes the row that it made: the object has another one. */
-  #dropDuplicate(remote: RemoteFile | RemoteFolder, ino: Ino): void {
-    const { table } = this.#core;
-    const duplicate = table.byRemote(remote.kind, remote.id);
-    if (duplicate !== undefined && duplicate.ino !== ino) table.update(duplicate.ino, { parent: null, remote: null });
   }
 
   async #removeOld(source: Inode, { copies, left }: Progress): Promise<void> {

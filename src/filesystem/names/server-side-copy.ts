@@ -8,6 +8,7 @@ import { pin } from '../content/revisions.js';
 import { orAborted } from '../core/abortable.js';
 import { type Core, inodeOf, pathOf } from '../core/core.js';
 import { isUnavailable } from '../core/deadlines.js';
+import { dropDuplicate } from '../core/drop-duplicate.js';
 import { FsError } from '../core/fs-error.js';
 import type { FileState, Handle } from '../core/open-files.js';
 import type { Exclusion } from '../uploads/exclusion.js';
@@ -111,9 +112,7 @@ export class Copying {
     const { spool } = state;
     const now = fromMs(clock.now());
     table.transaction(() => {
-      const duplicate = table.byRemote('file', copy.id);
-      if (duplicate !== undefined && duplicate.ino !== state.ino)
-        table.update(duplicate.ino, { parent: null, remote: null });
+      dropDuplicate(this.#core, state.ino, copy);
       const { overlay } = inodeOf(this.#core, state.ino);
       table.update(state.ino, {
         remote: copy,

@@ -57,3 +57,17 @@ it('df counts what was stored while the quota was being asked for', async () => 
   await m.provider.account();
   expect(free - m.fs.statfs().free).toBe(1000);
 });
+
+it('df asks no more often where the clock was set back', async () => {
+  const m = await mounted();
+  m.clock.set(-3_600_000);
+  m.clock.advance(60_001);
+  m.fs.statfs();
+  await m.provider.account();
+  m.provider.counts();
+  for (let turn = 0; turn < 3; turn++) {
+    m.fs.statfs();
+    await m.provider.account();
+  }
+  expect(m.provider.counts()).toMatchObject({ account: 3 });
+});
