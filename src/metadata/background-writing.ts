@@ -21,8 +21,8 @@ export interface BackgroundWritingOptions {
   readonly reader: Pick<MetadataReader, 'refresh'>;
   readonly writer: Pick<MetadataWriter, 'write'>;
   readonly upkeep: Pick<StoreUpkeep, 'run'>;
-  /** Puts the deferred entries into the store (`PuttingOff`). */
-  readonly writePutOff: () => Promise<void>;
+  /** Puts the deferred entries into the store (`DeferredEntries`). */
+  readonly writeDeferred: () => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
   /** Nothing is written. */
@@ -69,8 +69,8 @@ export class BackgroundWriting {
   }
 
   /** Finds files of this machine that others have removed from the account since the last mount, then runs upkeep. */
-  lookAfterOwn(): void {
-    this.#background ??= this.#lookAfterOwn();
+  checkOwnFiles(): void {
+    this.#background ??= this.#checkOwnFiles();
   }
 
   /** Writes all changes until now to the account. Throws the provider's error. */
@@ -101,7 +101,7 @@ export class BackgroundWriting {
     return work;
   }
 
-  async #lookAfterOwn(): Promise<void> {
+  async #checkOwnFiles(): Promise<void> {
     const { reader, tables, log, closing } = this.#o;
     try {
       await reader.refresh({ priority: 'background', signal: closing });
@@ -127,11 +127,11 @@ export class BackgroundWriting {
   }
 
   async #flush(priority: Priority, signal: AbortSignal): Promise<void> {
-    const { tables, writer, writePutOff } = this.#o;
+    const { tables, writer, writeDeferred } = this.#o;
     if (tables.unwritten() === 0) return;
     this.#firstChange = null;
     try {
-      await writePutOff();
+      await writeDeferred();
       await writer.write({ priority, signal });
       this.#lastWrite = this.#time.now();
       this.#failures = 0;

@@ -13,7 +13,7 @@ export function isHiddenFolder(entry: RemoteEntry, rootId: string): boolean {
 }
 
 /** Hides the folder in a mount that keeps its metadata on this machine (`--metadata local`). */
-export function hidingOnly(rootId: string): {
+export function hideStoreFolder(rootId: string): {
   visible(folder: RemoteFolder, entries: readonly RemoteEntry[]): readonly RemoteEntry[];
 } {
   return {

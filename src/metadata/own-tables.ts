@@ -36,8 +36,8 @@ export class OwnTables {
   readonly #statements = new Map<string, Statement>();
   /** This machine's id in the store. */
   machine = '';
-  /** The number of deferred entries (`PuttingOff`). */
-  putOff: () => number = () => 0;
+  /** The number of deferred entries (`DeferredEntries`). */
+  deferredCount: () => number = () => 0;
   /** Rises with each change of an entry. */
   changes = 0;
 
@@ -120,7 +120,7 @@ export class OwnTables {
   unwritten(): number {
     const waiting = this.get<{ n: number }>('SELECT COUNT(*) AS n FROM metadata_own WHERE pack IS NULL')?.n ?? 0;
     return (
-      this.putOff() +
+      this.deferredCount() +
       waiting +
       (this.get<{ n: number | null }>('SELECT SUM(changes) AS n FROM metadata_own_pack')?.n ?? 0)
     );

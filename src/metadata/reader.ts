@@ -151,7 +151,7 @@ export class MetadataReader {
   async #list(options: TransferOptions, mustCatchUp: boolean): Promise<void> {
     const { tables, folder, clock, transaction, provider } = this.#o;
     const at = clock.now();
-    if (mustCatchUp) await provider.catchUp?.(options);
+    if (mustCatchUp) await provider.refreshIndex?.(options);
     const files = (await folder.list(options)) ?? [];
     const named = files.flatMap((file) => {
       const place = parsePackName(file.name);

@@ -41,7 +41,7 @@ export interface MetadataStoreOptions {
 }
 
 /** Deferred entries: they take long to make, and may soon change again. `write` puts them into the store. */
-export interface PuttingOff {
+export interface DeferredEntries {
   count(): number;
   write(): Promise<void>;
 }
@@ -67,7 +67,7 @@ export class MetadataStore {
   readonly #writing: BackgroundWriting;
   readonly #closing = new AbortController();
   /** Deferred entries: made just before the store's files are written. */
-  puttingOff: PuttingOff = { count: () => 0, write: () => Promise.resolve() };
+  deferredEntries: DeferredEntries = { count: () => 0, write: () => Promise.resolve() };
   #clock: LogicalTime;
 
   constructor(options: MetadataStoreOptions) {
@@ -77,7 +77,7 @@ export class MetadataStore {
     this.#transaction = transaction;
     this.names = new EntryNames(sql);
     this.#tables = new MetadataTables(sql);
-    this.#tables.putOff = () => this.puttingOff.count();
+    this.#tables.deferredCount = () => this.deferredEntries.count();
     this.#tables.machine = this.#tables.recall<string>('machine') ?? newMachineId();
     this.#tables.remember('machine', this.#tables.machine);
     this.#clock = this.#tables.recall<LogicalTime>('clock') ?? noTime;
@@ -95,7 +95,7 @@ export class MetadataStore {
       reader: this.#reader,
       writer,
       upkeep,
-      writePutOff: () => this.puttingOff.write(),
+      writeDeferred: () => this.deferredEntries.write(),
       readOnly,
       closing,
     });
@@ -227,7 +227,7 @@ export class MetadataStore {
   }
 
   /** Schedules a write for a deferred entry. */
-  putOff(): void {
+  noteDeferred(): void {
     this.#writing.changed();
   }
 
@@ -342,7 +342,7 @@ export class MetadataStore {
   /** Starts to write the changes that an earlier mount left, to restore files that others removed from the account, and upkeep. */
   start(): void {
     if (this.#tables.unwritten() > 0) this.#writing.changed();
-    if (!this.#o.readOnly && this.#tables.hasOwn()) this.#writing.lookAfterOwn();
+    if (!this.#o.readOnly && this.#tables.hasOwn()) this.#writing.checkOwnFiles();
   }
 
   /** Writes all changes until now to the account. Throws the provider's error. */

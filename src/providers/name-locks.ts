@@ -1,4 +1,4 @@
-import { alikeKey } from './names.js';
+import { collisionKey } from './names.js';
 import { orAborted } from './or-aborted.js';
 
 /** A name in a folder. */
@@ -45,5 +45,5 @@ export class NameLocks {
 }
 
 function keyOf({ parentId, name }: Place): string {
-  return `${parentId}/${alikeKey(name)}`;
+  return `${parentId}/${collisionKey(name)}`;
 }

@@ -49,20 +49,20 @@ export function mayBeKeptAs(asked: string, kept: string): boolean {
 }
 
 /** True if a service may take two names to be one. Then a new object under one name might overwrite the other object. */
-export function mayBeOne(a: string, b: string): boolean {
+export function mayCollide(a: string, b: string): boolean {
   if (foldName(a) === foldName(b)) return true;
-  if (a.length >= CUT_FROM && b.length >= CUT_FROM && alikeKey(a) === alikeKey(b)) return true;
-  return (isOdd(a) || isOdd(b)) && essence(a) === essence(b);
+  if (a.length >= CUT_FROM && b.length >= CUT_FROM && collisionKey(a) === collisionKey(b)) return true;
+  return (hasUnsafeCharacters(a) || hasUnsafeCharacters(b)) && essence(a) === essence(b);
 }
 
-/** Names that may be one (`mayBeOne`) have the same key. Other names may share it. */
-export function alikeKey(name: string): string {
+/** Names that may be one (`mayCollide`) have the same key. Other names may share it. */
+export function collisionKey(name: string): string {
   const letters = essence(name);
   return name.length >= CUT_FROM ? letters.slice(0, CUT_FROM / 2) : letters;
 }
 
 /** True if services are known to change something in this name besides letter case and Unicode form. */
-export function isOdd(name: string): boolean {
+export function hasUnsafeCharacters(name: string): boolean {
   return name.length >= CUT_FROM || !/^(?! )[\p{L}\p{N}\p{M}\p{Co} ._\-+()&,'@#=~![\]{}$%^;`]*(?<![ .])$/u.test(name);
 }
 

@@ -165,7 +165,7 @@ export interface RequestOptions {
   /** For `read`: the caller reads several ranges of the revision at once and needs all of them, so they share a revalidation. */
   readonly inBatch?: boolean;
   /** For `read`: the caller waits for `RangeBody.proof`. Other callers get no byte before its revision is known. */
-  readonly takesProof?: boolean;
+  readonly acceptsProof?: boolean;
   /** For `read`: the caller checks all bytes against their checksums before it uses any of them. */
   readonly isVerified?: boolean;
   /** For `read`: the range is large, and the caller prefers the body in such pieces. The provider may ignore this. */
@@ -208,7 +208,7 @@ export interface Work {
 }
 
 /** A request about the link through which others reach an object. */
-export interface LinkWish {
+export interface LinkRequest {
   readonly act: 'create' | 'show' | 'remove';
   readonly password?: string;
   /** The link expires after this many days. */
@@ -269,7 +269,7 @@ export type ListOptions = RequestOptions & { readonly countsAreFresh?: boolean }
 /** `memory`: null if no earlier answer is known. */
 export type ListAgainOptions = ListOptions & { readonly memory: ListingMemory | null };
 
-export interface ListedAgain {
+export interface RevalidatedListing {
   /** `same`: the service gave the answer again from which `memory` was made. */
   readonly entries: RemoteEntry[] | 'same';
   /** Null: the next answer cannot be compared with this one. */
@@ -290,7 +290,7 @@ export interface Provider {
   list(folder: RemoteFolder, options?: ListOptions): Promise<RemoteEntry[]>;
 
   /** As `list`, for a caller that has the entries of an earlier answer. Absent if the comparison would save nothing. */
-  listAgain?(folder: RemoteFolder, options: ListAgainOptions): Promise<ListedAgain>;
+  revalidateListing?(folder: RemoteFolder, options: ListAgainOptions): Promise<RevalidatedListing>;
 
   /** One object as it is now. Rejects with `not-found` also if it is in the trash. */
   stat(ref: RemoteRef, options?: RequestOptions): Promise<RemoteEntry>;
@@ -361,7 +361,7 @@ export interface Provider {
    * Brings the index from which `list` answers up to date with the service. Present if there is such an index, which `changes`
    * maintains. `changes` still reports what this call has found.
    */
-  catchUp?(options?: RequestOptions): Promise<void>;
+  refreshIndex?(options?: RequestOptions): Promise<void>;
 
   /**
    * From now on, no list contains this version of the file, and it implies no folder. `read`, `stat` and `remove` of its id
@@ -370,7 +370,7 @@ export interface Provider {
   hide?(file: RemoteFile): void;
 
   /** Creates, shows or removes the link of an object. Rejects with `unsupported` if the documents have no such request. */
-  link?(entry: RemoteEntry, wish: LinkWish, options?: RequestOptions): Promise<RemoteLink>;
+  link?(entry: RemoteEntry, wish: LinkRequest, options?: RequestOptions): Promise<RemoteLink>;
 
   /** All members of a folder. */
   members?(folder: RemoteFolder, options?: RequestOptions): Promise<Member[]>;

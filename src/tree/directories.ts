@@ -7,12 +7,12 @@ import type { MaybePromise } from '../base/maybe-promise.js';
 import { SharedWork } from '../base/shared-work.js';
 import type { Statement } from '../base/sqlite.js';
 import { ProviderError } from '../providers/errors.js';
-import type { ListAgainOptions, ListedAgain, Priority, Provider, RemoteFolder } from '../providers/provider.js';
+import type { ListAgainOptions, Priority, Provider, RemoteFolder, RevalidatedListing } from '../providers/provider.js';
 import { pollChanges } from './change-poll.js';
 import { CopiedFolders } from './copied-folders.js';
 import { FolderCountReliability } from './folder-count-reliability.js';
 import { freshnessOf } from './freshness.js';
-import { type Ino, type Inode, mergedOnly, remoteFolderOf } from './inode.js';
+import { type Ino, type Inode, listedWithoutMetadata, remoteFolderOf } from './inode.js';
 import type { InodeTable } from './inode-table.js';
 import type { AppliedMetadata, ListedMetadata } from './listed-metadata.js';
 import { LocalChanges } from './listing.js';
@@ -127,8 +127,8 @@ export class Directories {
 
   /** True if `ino` was listed and its metadata applied, in this mount or an earlier one, so that its rows can be served. */
   wasListed(ino: Ino): boolean {
-    const listedAt = this.#options.table.get(ino)?.listedAt ?? mergedOnly;
-    return listedAt !== mergedOnly;
+    const listedAt = this.#options.table.get(ino)?.listedAt ?? listedWithoutMetadata;
+    return listedAt !== listedWithoutMetadata;
   }
 
   /** True if the listing of `ino` was confirmed within the last `ms` (at most the ttl). */
@@ -220,14 +220,14 @@ export class Directories {
     if (this.#expired.delete(ino)) this.#unsettled.add(ino);
     // No program has seen a name in it, because a look-up waits for the listing. (If its folder was made again, it has rows already.)
     const isFirst = directory.listedAt === null && !table.hasChildren(ino);
-    const previousListedAt = directory.listedAt ?? mergedOnly;
+    const previousListedAt = directory.listedAt ?? listedWithoutMetadata;
     let mergedAt: number | null = null;
     const countsAreFresh =
       this.#areFresh(directory) && this.#counts.areReliable() && !this.#knowsMore(directory.ino, folder);
     try {
       const known = this.#same.of(ino);
       const options = { priority, signal, countsAreFresh };
-      const { entries: answer, memory } = await listAgain(provider, folder, { ...options, memory: known });
+      const { entries: answer, memory } = await revalidateListing(provider, folder, { ...options, memory: known });
       // The answer lacks changes that programs made here meanwhile.
       const isSame = answer === 'same' && this.#same.of(ino) === known && this.changes.now === since;
       if (isSame) {
@@ -355,8 +355,12 @@ export class Directories {
 
 const nothingApplied: AppliedMetadata = { names: [], attributes: [] };
 
-async function listAgain(provider: Provider, folder: RemoteFolder, options: ListAgainOptions): Promise<ListedAgain> {
-  if (provider.listAgain !== undefined) return await provider.listAgain(folder, options);
+async function revalidateListing(
+  provider: Provider,
+  folder: RemoteFolder,
+  options: ListAgainOptions,
+): Promise<RevalidatedListing> {
+  if (provider.revalidateListing !== undefined) return await provider.revalidateListing(folder, options);
   return { entries: await provider.list(folder, options), memory: null };
 }
 

@@ -5,12 +5,12 @@
  * - `serve-and-refresh`: from the stored listing; ask the provider in the background. So a remount answers at once.
  * - `refresh`: ask the provider first. If it does not answer in time, the stored listing is the fallback.
  */
-import { mergedOnly } from './inode.js';
+import { listedWithoutMetadata } from './inode.js';
 
 export type Freshness = 'serve' | 'serve-and-refresh' | 'refresh';
 
 export interface ListingAge {
-  /** ms; null: never listed; `mergedOnly`: must not be served yet. */
+  /** ms; null: never listed; `listedWithoutMetadata`: must not be served yet. */
   readonly listedAt: number | null;
   readonly now: number;
   /** How long a listing is served without a request, ms. */
@@ -20,7 +20,7 @@ export interface ListingAge {
 }
 
 export function freshnessOf({ listedAt, now, ttl, mountedAt }: ListingAge): Freshness {
-  if (listedAt === null || listedAt === mergedOnly) return 'refresh';
+  if (listedAt === null || listedAt === listedWithoutMetadata) return 'refresh';
   // The clock was set back: without this test the listing would be served for longer than its ttl.
   if (listedAt > now) return 'refresh';
   if (now - listedAt < ttl) return 'serve';

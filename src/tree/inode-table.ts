@@ -39,7 +39,7 @@ export class InodeTable {
   /** Answers first attributes for new rows of a listing. Null: rows have only the listing's. */
   firstAttributes: ((parent: Ino, rows: readonly ListedRow[]) => FirstAttributes | null) | null = null;
   /** Inodes that this mount named or stored while their directory was being listed: no listing has shown their present names yet. */
-  readonly unseenNames = new Set<Ino>();
+  readonly unlistedNames = new Set<Ino>();
   /** The number of changes of rows and names since the mount began. */
   changes = 0;
   /** True while changes come from a listing, and not from this machine. */

@@ -43,7 +43,7 @@ export interface Inode {
   readonly kind: InodeKind;
   /** The object as the provider last described it; null: the service has none. */
   readonly remote: RemoteEntry | null;
-  /** The time when a directory's listing was last confirmed, ms since the epoch; null: never. See also `mergedOnly`. */
+  /** The time when a directory's listing was last confirmed, ms since the epoch; null: never. See also `listedWithoutMetadata`. */
   readonly listedAt: number | null;
   /** The time when this object alone was last confirmed (own upload, stat), ms. The parent's listing may be younger. */
   readonly confirmedAt: number | null;
@@ -60,7 +60,7 @@ export interface Inode {
  * `listedAt` of a directory after the merge of its first listing, until the account's metadata is applied. The names are known, but no
  * program may see them yet: modes would be wrong, and links missing. The value survives a crash in between.
  */
-export const mergedOnly = 0;
+export const listedWithoutMetadata = 0;
 
 /** The default fields of a new row. */
 export const newInode = {

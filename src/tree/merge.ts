@@ -218,7 +218,7 @@ class Merge {
       if (remote !== null) this.#before.set(keyOf(remote), current);
       const remoteName = listedName(this.#table, current, this.#present, this.#impliesFolders);
       const isOurs = remote === null || this.#changedHere(remote);
-      if (isOurs) this.#table.unseenNames.add(ino);
+      if (isOurs) this.#table.unlistedNames.add(ino);
       if (isOurs || this.#isEmptyHere(current) || this.#lost.has(ino)) taken.add(name);
       else given.set(keyOf(remote), { local: name, remote: remoteName });
     }

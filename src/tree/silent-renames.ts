@@ -1,5 +1,5 @@
 import { toMs } from '../base/timespec.js';
-import { isOdd, mayBecome } from '../providers/names.js';
+import { hasUnsafeCharacters, mayBecome } from '../providers/names.js';
 import type { RemoteEntry } from '../providers/provider.js';
 import type { Inode } from './inode.js';
 import type { InodeTable } from './inode-table.js';
@@ -14,7 +14,7 @@ export function isSilentlyRenamed(table: InodeTable, known: Inode, now: RemoteEn
   const { ino, remote, overlay, parent, confirmedAt } = known;
   if (remote === null || parent === null || remote.parentId !== now.parentId || remote.name === now.name) return false;
   if (!mayBecome(remote.name, now.name)) return false;
-  if (!isRenamable || table.unseenNames.has(ino)) return true;
+  if (!isRenamable || table.unlistedNames.has(ino)) return true;
   const changedAt = Math.max(overlay.ctime === null ? 0 : toMs(overlay.ctime), confirmedAt ?? 0);
   return changedAt >= (table.get(parent)?.listedAt ?? 0);
 }
@@ -33,11 +33,11 @@ export function listedName(
   if (remote === null) return name;
   const entry = listing.get(keyOf(remote));
   const isGiven = entry !== undefined && isSilentlyRenamed(table, known, entry, !impliesFolders);
-  table.unseenNames.delete(ino);
+  table.unlistedNames.delete(ino);
   return isGiven ? entry.name : remote.name;
 }
 
 /** True if services may change the name by more than letter case. */
 export function isUnusual(name: string): boolean {
-  return isOdd(name) || name.normalize('NFC') !== name;
+  return hasUnsafeCharacters(name) || name.normalize('NFC') !== name;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { alikeKey, mayBecome, mayBeKeptAs, mayBeOne } from '../../src/providers/names.js';
+import { collisionKey, mayBecome, mayBeKeptAs, mayCollide } from '../../src/providers/names.js';
 
 const long = 'l'.repeat(240);
 
@@ -35,9 +35,9 @@ describe('names that a service may change', () => {
     ['a-b', 'a_b', false],
     ['a:b', 'a:c', false],
   ])('%j and %j may be one: %s', (a, b, expected) => {
-    expect(mayBeOne(a, b)).toBe(expected);
-    expect(mayBeOne(b, a)).toBe(expected);
-    if (expected) expect(alikeKey(a)).toBe(alikeKey(b));
+    expect(mayCollide(a, b)).toBe(expected);
+    expect(mayCollide(b, a)).toBe(expected);
+    if (expected) expect(collisionKey(a)).toBe(collisionKey(b));
   });
 
   test.each([

@@ -106,14 +106,14 @@ describe('an answer that is the same as the one before', () => {
   const remembering = async (...paths: string[]): Promise<{ m: Mount; whole: () => number }> => {
     const m = await mount(...paths);
     let whole = 0;
-    const listAgain: NonNullable<Provider['listAgain']> = async (folder, { memory }) => {
+    const revalidateListing: NonNullable<Provider['revalidateListing']> = async (folder, { memory }) => {
       const entries = await m.provider.list(folder);
       const text = JSON.stringify(entries);
       if ((memory as { text?: string } | null)?.text === text) return { entries: 'same', memory: { text } };
       whole++;
       return { entries, memory: { text } };
     };
-    Object.assign(m.provider, { listAgain });
+    Object.assign(m.provider, { revalidateListing });
     await m.directories.ensureListed(m.root);
     return { m, whole: () => whole };
   };

@@ -4,7 +4,7 @@ import { localMinute } from '../../base/local-time.js';
 import { formatSize, parseDuration } from '../../config/units.js';
 import type { Found, ObjectInfo } from '../../filesystem/inspect/inspection.js';
 import { askControl } from '../../mount/control/control.js';
-import type { LinkWish, Member, RemoteLink } from '../../providers/provider.js';
+import type { LinkRequest, Member, RemoteLink } from '../../providers/provider.js';
 import { type Context, mountNamed } from '../context.js';
 import { complain, print, printJson, printPicture } from '../terminal/output.js';
 import { askHidden, requireTerminal } from '../terminal/prompts.js';
@@ -29,7 +29,7 @@ export async function linkCommand({ registry }: Context, path: string, options: 
   if (options.qr && (options.json || options.remove)) throw new UsageError('--qr shows a link to people');
   if (options.qr && !process.stdout.isTTY) throw new UsageError('--qr draws on a terminal');
   const { entry, paths } = meant(registry, [path]);
-  const wish: LinkWish = {
+  const wish: LinkRequest = {
     act,
     ...(options.expires === undefined ? {} : { days: daysOf(options.expires) }),
     ...(options.password ? { password: await newPassword() } : {}),

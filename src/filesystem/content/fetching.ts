@@ -6,14 +6,14 @@ import type { InodeTable } from '../../tree/inode-table.js';
 
 /**
  * Most services answer a range from their current version and do not name that version. A new version of the same size would be taken for
- * the requested one. So a revision that a listing has shown to be outdated is not requested. `takesProof`: the caller heeds the proof of
+ * the requested one. So a revision that a listing has shown to be outdated is not requested. `acceptsProof`: the caller heeds the proof of
  * the revision, which may come after the bytes.
  */
-export function fetchKnown(table: InodeTable, provider: Provider, takesProof: boolean): FetchRange {
+export function fetchKnown(table: InodeTable, provider: Provider, acceptsProof: boolean): FetchRange {
   return async (file, range, request) => {
     const now = table.byRemote('file', file.id)?.remote;
     if (now?.kind === 'file' && revisionKey(now) !== revisionKey(file))
       throw new ProviderError('revision-changed', `${file.name} has another content at the provider by now`);
-    return await provider.read(file, range, { ...request, takesProof });
+    return await provider.read(file, range, { ...request, acceptsProof });
   };
 }

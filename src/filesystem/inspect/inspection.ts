@@ -2,7 +2,7 @@
 import { turn } from '../../base/event-loop-turns.js';
 import { ProviderError } from '../../providers/errors.js';
 import {
-  type LinkWish,
+  type LinkRequest,
   type Member,
   type MemberRights,
   type Provider,
@@ -194,7 +194,7 @@ export class Inspection {
   }
 
   /** Makes, shows or ends the link of an object. Throws `unsupported` for what the service's documents do not have. */
-  async link(path: string, wish: LinkWish, signal: AbortSignal): Promise<RemoteLink> {
+  async link(path: string, wish: LinkRequest, signal: AbortSignal): Promise<RemoteLink> {
     const { provider } = this.#core;
     if (provider.link === undefined)
       throw new ProviderError('unsupported', `the document of ${provider.name} has no links`, { data: {} });

@@ -21,12 +21,12 @@ import type { InodeTable } from '../../tree/inode-table.js';
 import type { AppliedMetadata, ListedMetadata } from '../../tree/listed-metadata.js';
 import type { AttributeChange } from '../api.js';
 import { ApplyEntries } from './apply-entries.js';
-import { CarriedNames } from './carried-names.js';
+import { DeferredNames } from './deferred-names.js';
 import { type EntryPlace, entryOfInode, hasGivenName, rootEntryName } from './entry-of-inode.js';
 import { ImpliedDirectories } from './implied-directories.js';
-import { PutOffNames } from './put-off-names.js';
+import { LinkEntries } from './link-entries.js';
+import { RemoteLinks } from './remote-links.js';
 import { type RowState, RowStates } from './row-states.js';
-import { UnknownNames } from './unknown-names.js';
 
 export interface AccountMetadataOptions {
   readonly table: InodeTable;
@@ -41,13 +41,13 @@ export class AccountMetadata implements ListedMetadata {
   readonly #impliesFolders: boolean;
   readonly #defaults: AttributeDefaults;
   readonly #states: RowStates;
-  readonly #names: CarriedNames;
+  readonly #names: LinkEntries;
   /** Null if the service has directories of its own. */
   readonly #implied: ImpliedDirectories | null;
   readonly #apply: ApplyEntries;
-  readonly #putOff: PutOffNames;
+  readonly #deferred: DeferredNames;
   /** Finds names of hard links that other machines have given. */
-  readonly unknownNames: UnknownNames;
+  readonly remoteLinks: RemoteLinks;
   #isClosed = false;
 
   constructor({ table, store, provider, defaults }: AccountMetadataOptions) {
@@ -56,15 +56,15 @@ export class AccountMetadata implements ListedMetadata {
     this.store = store;
     this.#impliesFolders = provider.capabilities.folders === 'implied';
     this.#states = new RowStates(table.sql);
-    this.#names = new CarriedNames(table, store);
-    this.#putOff = new PutOffNames(table.sql);
-    store.puttingOff = { count: () => this.#putOff.size, write: () => this.#writePutOff() };
+    this.#names = new LinkEntries(table, store);
+    this.#deferred = new DeferredNames(table.sql);
+    store.deferredEntries = { count: () => this.#deferred.size, write: () => this.#writeDeferred() };
     this.#apply = new ApplyEntries({ table, store, provider, states: this.#states, names: this.#names });
     const record = (directory: Inode): void => this.#record(directory.ino, directory);
     this.#implied = this.#impliesFolders
       ? new ImpliedDirectories({ table, store, states: this.#states, record })
       : null;
-    this.unknownNames = new UnknownNames({
+    this.remoteLinks = new RemoteLinks({
       ...{ table, store, names: this.#names },
       quietly: (act) => this.#apply.quietly(act),
       placeOf: (inode) => this.#placeOf(inode),
@@ -72,7 +72,7 @@ export class AccountMetadata implements ListedMetadata {
     table.onFurtherName = (ino, left, given) => {
       if (this.#apply.isApplying || table.isMerging) return;
       if (left !== null) this.#names.removed(left);
-      if (left !== null) this.unknownNames.noteRemoved(ino);
+      if (left !== null) this.remoteLinks.noteRemoved(ino);
       // The other further names need no new entries: these tell only of the first name, which has not changed.
       if (given !== null) this.#names.record(ino, given);
       const inode = table.get(ino);
@@ -229,26 +229,26 @@ export class AccountMetadata implements ListedMetadata {
 
   /** Writes the entries of the further names: each tells of the first name and the object, and one of these has changed. */
   #recordFurther(ino: Ino, inode: Omit<Inode, 'ino'>): void {
-    if (PutOffNames.areMany(inode)) this.#putOffNames(ino, true);
+    if (DeferredNames.areMany(inode)) this.#deferNames(ino, true);
     else this.#names.record(ino);
   }
 
-  #putOffNames(ino: Ino, withAliases: boolean): void {
-    this.#putOff.add(ino, withAliases);
-    this.store.putOff();
+  #deferNames(ino: Ino, withAliases: boolean): void {
+    this.#deferred.add(ino, withAliases);
+    this.store.noteDeferred();
   }
 
   /** Writes the deferred entries, in turns with other work. */
-  async #writePutOff(): Promise<void> {
+  async #writeDeferred(): Promise<void> {
     const around = <R>(piece: () => R): R => this.#table.transaction(piece);
-    for (let due = this.#putOff.next(); due !== undefined && !this.#isClosed; due = this.#putOff.next()) {
+    for (let due = this.#deferred.next(); due !== undefined && !this.#isClosed; due = this.#deferred.next()) {
       const { ino, withAliases } = due;
       if (withAliases) await inTurns(this.#names.recording(ino), around);
       if (this.#isClosed) return;
       around(() => {
         const inode = this.#table.get(ino);
         if (inode !== undefined) this.#write(ino, inode, null, this.#states.get(ino));
-        this.#putOff.done(ino);
+        this.#deferred.done(ino);
       });
     }
   }
@@ -277,14 +277,14 @@ export class AccountMetadata implements ListedMetadata {
     const { store } = this;
     const others = [store.entryOf(place.folder, place.name), store.entryOfObject(inode.remote.id)];
     const isTold = others.some((other) => other !== undefined && compareTimes(other.time, state.time) > 0);
-    const isTakenBack = !isTold && this.#isTakenBack(left, state);
-    if (isTakenBack) this.#apply.takenBack.add(ino);
-    if (isTold || isTakenBack) this.#states.put(ino, { place: null, time: state.time });
+    const isWithdrawn = !isTold && this.#isWithdrawn(left, state);
+    if (isWithdrawn) this.#apply.withdrawn.add(ino);
+    if (isTold || isWithdrawn) this.#states.put(ino, { place: null, time: state.time });
     else if (state.place !== null) this.#record(ino, inode, null, state);
   }
 
   /** True if the entry of the object's old name was removed or withdrawn by another machine, before that machine moved the object. */
-  #isTakenBack({ folder, name }: EntryPlace, { place, time }: RowState): boolean {
+  #isWithdrawn({ folder, name }: EntryPlace, { place, time }: RowState): boolean {
     const { store } = this;
     const said = store.entryOf(folder, name);
     if (said !== undefined) return said.entry.gone === true && compareTimes(said.time, time) > 0;
@@ -306,7 +306,7 @@ export class AccountMetadata implements ListedMetadata {
 
   #record(ino: Ino, inode: Omit<Inode, 'ino'>, before: Omit<Inode, 'ino'> | null = null, known?: RowState): void {
     // A changed first name is not deferred: its old entry says that it is a further name, or removed.
-    if (PutOffNames.areMany(inode) && !hasMoved(before, inode)) this.#putOffNames(ino, false);
+    if (DeferredNames.areMany(inode) && !hasMoved(before, inode)) this.#deferNames(ino, false);
     else this.#write(ino, inode, before, known ?? this.#states.get(ino));
   }
 

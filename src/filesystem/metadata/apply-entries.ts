@@ -15,14 +15,14 @@ import type { InodeTable } from '../../tree/inode-table.js';
 import type { AppliedMetadata } from '../../tree/listed-metadata.js';
 import type { FirstAttributes, ListedRow } from '../../tree/listed-rows.js';
 import { isLocalName } from '../../tree/local-names.js';
-import type { CarriedNames } from './carried-names.js';
 import { EntryDirectories } from './entry-directories.js';
 import { appliedTo, inodeKindOf, isMadeAs, rootEntryName, specialOf } from './entry-of-inode.js';
 import { firstAttributesOf } from './first-attributes.js';
-import { ReturnedNames } from './returned-names.js';
+import { FreedNames } from './freed-names.js';
+import type { LinkEntries } from './link-entries.js';
 import { isShown, type RowStates } from './row-states.js';
 import { showName } from './shown-names.js';
-import { type ShownFolder, UnshownEntries, type UnshownEntry } from './unshown-entries.js';
+import { type ListedFolder, UnappliedEntries, type UnappliedEntry } from './unapplied-entries.js';
 
 /** The entries of one page. The event loop has a turn after fewer than two pages. */
 const PAGE = entriesPerTurn / 2;
@@ -31,12 +31,12 @@ export interface ApplyEntriesOptions {
   readonly table: InodeTable;
   readonly store: MetadataStore;
   readonly states: RowStates;
-  readonly names: CarriedNames;
+  readonly names: LinkEntries;
   readonly provider: Pick<Provider, 'capabilities' | 'createFolder' | 'remove'>;
 }
 
 /** The folder whose entries are applied, and the changes so far. */
-interface Work extends ShownFolder {
+interface Work extends ListedFolder {
   readonly names: string[];
   readonly attributes: Ino[];
   /** Entries of further names whose inode no listing has shown yet. */
@@ -51,20 +51,20 @@ export class ApplyEntries {
   /** True while changes of the table come from entries: they become no entries. */
   isApplying = false;
   readonly #o: ApplyEntriesOptions;
-  readonly #unshown: UnshownEntries;
+  readonly #unapplied: UnappliedEntries;
   readonly #directories: EntryDirectories;
-  readonly #returned: ReturnedNames;
+  readonly #freed: FreedNames;
   /** Objects that another machine has moved, after it had removed or withdrawn the entry of the old name. */
-  readonly takenBack = new Set<Ino>();
+  readonly withdrawn = new Set<Ino>();
   /** Folders to which this machine's own entries were applied. Once a mount is enough, because this only restores lost rows. */
   readonly #ownDone = new Set<string>();
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: ApplyEntriesOptions) {
     this.#o = options;
-    this.#unshown = new UnshownEntries(options.table.sql);
+    this.#unapplied = new UnappliedEntries(options.table.sql);
     this.#directories = new EntryDirectories(options);
-    this.#returned = new ReturnedNames(options);
+    this.#freed = new FreedNames(options);
     options.table.firstAttributes = (directory, rows) => this.#first(directory, rows);
   }
 
@@ -96,10 +96,10 @@ export class ApplyEntries {
     // After the directories were made: names may lie in them.
     for (const timed of work.toFind) await this.#findAndAdd(work, timed, list);
     table.transaction(() => this.quietly(() => this.#retract(work)));
-    if (this.#impliesFolders) work.toRemove.push(...this.#returned.untold(work));
+    if (this.#impliesFolders) work.toRemove.push(...this.#freed.untold(work));
     await this.#removeDirectories(work, list);
     table.transaction(() => {
-      this.quietly(() => work.names.push(...this.#returned.giveBack(directory, work.names)));
+      this.quietly(() => work.names.push(...this.#freed.giveBack(directory, work.names)));
       store.applied(folder);
     });
     return work;
@@ -117,9 +117,9 @@ export class ApplyEntries {
    */
   #retract(work: Work): void {
     const { table, store, states } = this.#o;
-    for (const ino of this.takenBack) {
+    for (const ino of this.withdrawn) {
       const row = table.get(ino);
-      if (row?.parent !== work.directory || !this.takenBack.delete(ino)) continue;
+      if (row?.parent !== work.directory || !this.withdrawn.delete(ino)) continue;
       this.#showDefaults(work, row, states.get(ino)?.time ?? noTime);
     }
     if (store.recall<boolean>(carried) !== true) return;
@@ -162,8 +162,8 @@ export class ApplyEntries {
     for (const other of machines) {
       const machine = other ?? store.machine;
       for (let after: string | null = ''; after !== null; ) {
-        const { entries, next } = this.#unshown.after(machine, other === null, work, after, PAGE);
-        if (entries.length > 0) this.#applyUnshown(work, machine, entries);
+        const { entries, next } = this.#unapplied.after(machine, other === null, work, after, PAGE);
+        if (entries.length > 0) this.#applyPage(work, machine, entries);
         after = next;
         sinceTurn += next === null ? entries.length : PAGE;
         if (sinceTurn < PAGE) continue;
@@ -173,13 +173,13 @@ export class ApplyEntries {
     }
   }
 
-  #applyUnshown(work: Work, machine: string, unshown: readonly UnshownEntry[]): void {
+  #applyPage(work: Work, machine: string, unapplied: readonly UnappliedEntry[]): void {
     const { table, store, states } = this.#o;
     const entries = store.entriesOfNames(
       work.folder,
-      unshown.map(({ name }) => name),
+      unapplied.map(({ name }) => name),
     );
-    for (const { name, id, wall, counter } of unshown) {
+    for (const { name, id, wall, counter } of unapplied) {
       const time = { wall, counter, machine };
       // The query for many names does not find a name with a NUL.
       const timed = entries.get(name) ?? store.entryOf(work.folder, name);

@@ -3,7 +3,7 @@ import { isFirstName } from '../../tree/inode.js';
 import type { Caller } from '../api.js';
 import { orAborted } from '../core/abortable.js';
 import type { Core } from '../core/core.js';
-import type { FoundName } from '../metadata/unknown-names.js';
+import type { FoundName } from '../metadata/remote-links.js';
 
 /**
  * Call this before the inode's name lock is taken, because it may wait for listings. Throws the provider's error if it cannot find out
@@ -20,7 +20,7 @@ export async function learnOtherNames(
   if (inode.furtherNames > 0 || !isFirstName(inode, parent, name)) return;
   const signal = caller?.signal;
   const found = await orAborted(
-    metadata.unknownNames.find(
+    metadata.remoteLinks.find(
       inode,
       !directories.isListedNow(parent),
       (directory) => directories.refresh(directory, 'foreground', signal),

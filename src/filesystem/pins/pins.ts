@@ -211,7 +211,7 @@ export class Pins {
       if (before?.parent !== after.parent || before?.name !== after.name) this.#inherit(ino, before, after);
       this.#pinned.changed(ino, before, after);
     };
-    if (provider.changes === undefined) this.#relisting ??= this.#listAgain();
+    if (provider.changes === undefined) this.#relisting ??= this.#revalidateListing();
   }
 
   #inherit(ino: Ino, before: Inode | null, after: Omit<Inode, 'ino'>): void {
@@ -261,7 +261,7 @@ export class Pins {
   }
 
   /** Lists pinned folders again, one after the other, as programs would have them listed, because the service has no feed of changes. */
-  async #listAgain(): Promise<void> {
+  async #revalidateListing(): Promise<void> {
     const { clock, directories, options } = this.#core;
     const { signal } = this.#closing;
     while (!this.#core.table.pins.isEmpty) {

@@ -68,11 +68,11 @@ export class HoldingProvider implements Provider {
    * Absent if the provider has none. The root is listed in full every time: it contains objects that the mount hides, and the folder of
    * the metadata.
    */
-  get listAgain(): Provider['listAgain'] {
-    if (this.#provider.listAgain === undefined) return undefined;
+  get revalidateListing(): Provider['revalidateListing'] {
+    if (this.#provider.revalidateListing === undefined) return undefined;
     return async (folder, options) => {
       const { prepare, root } = this.#o;
-      const listing = folder.id === root.id ? undefined : this.#provider.listAgain?.(folder, options);
+      const listing = folder.id === root.id ? undefined : this.#provider.revalidateListing?.(folder, options);
       if (listing === undefined) return { entries: await this.list(folder, options), memory: null };
       const [{ entries, memory }] = await Promise.all([listing, prepare(folder, options)]);
       await this.#uploads.holdUnconfirmed(folder, [], options);
@@ -223,8 +223,8 @@ export class HoldingProvider implements Provider {
     };
   }
 
-  get catchUp(): Provider['catchUp'] {
-    return this.#provider.catchUp?.bind(this.#provider);
+  get refreshIndex(): Provider['refreshIndex'] {
+    return this.#provider.refreshIndex?.bind(this.#provider);
   }
 
   get discardUpload(): Provider['discardUpload'] {

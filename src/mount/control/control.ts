@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline';
 import { codeOf, messageOf, SyncmountError } from '../../base/errors.js';
 import { turn } from '../../base/event-loop-turns.js';
 import { jsonPieces } from '../../base/json-pieces.js';
-import type { LinkWish, MemberRights } from '../../providers/provider.js';
+import type { LinkRequest, MemberRights } from '../../providers/provider.js';
 
 export type ControlCommand =
   | 'status'
@@ -54,7 +54,7 @@ export interface ControlArguments {
   readonly email?: string;
   readonly rights?: MemberRights;
   /** For `link`. */
-  readonly wish?: LinkWish;
+  readonly wish?: LinkRequest;
 }
 
 interface Message {

@@ -28,7 +28,7 @@ import { resolvePath } from '../../filesystem/resolve-path.js';
 import { BegunUploads } from '../../metadata/held/begun-uploads.js';
 import { HeldFiles } from '../../metadata/held/held-files.js';
 import { HoldingProvider } from '../../metadata/held/holding-provider.js';
-import { hidingOnly } from '../../metadata/hidden-folder.js';
+import { hideStoreFolder } from '../../metadata/hidden-folder.js';
 import { forgetCarried, type MetadataStatus, MetadataStore } from '../../metadata/store.js';
 import type { Account, Provider, RemoteFolder } from '../../providers/provider.js';
 import { Journal } from '../../spool/journal.js';
@@ -259,7 +259,7 @@ function assemble(
     log,
     ttl: options.dirTtl,
     onChange: (ino, changes) => filesystem?.listingChanged(ino, changes),
-    metadata: metadata ?? hidingOnly(account.root.id),
+    metadata: metadata ?? hideStoreFolder(account.root.id),
   });
   const core: Core = {
     table,

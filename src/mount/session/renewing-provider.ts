@@ -77,12 +77,12 @@ export class RenewingProvider implements Provider {
   }
 
   /** Absent if it would save nothing. */
-  get listAgain(): Provider['listAgain'] {
-    if (this.#made.provider.listAgain === undefined) return undefined;
+  get revalidateListing(): Provider['revalidateListing'] {
+    if (this.#made.provider.revalidateListing === undefined) return undefined;
     return (folder, options) =>
       this.#ask(
         async (provider) =>
-          (await provider.listAgain?.(folder, options)) ?? {
+          (await provider.revalidateListing?.(folder, options)) ?? {
             entries: await provider.list(folder, options),
             memory: null,
           },
@@ -147,9 +147,9 @@ export class RenewingProvider implements Provider {
   }
 
   /** Absent if `list` asks the service anyway. */
-  get catchUp(): Provider['catchUp'] {
-    if (this.#made.provider.catchUp === undefined) return undefined;
-    return (options) => this.#ask((provider) => provider.catchUp?.(options) ?? Promise.resolve());
+  get refreshIndex(): Provider['refreshIndex'] {
+    if (this.#made.provider.refreshIndex === undefined) return undefined;
+    return (options) => this.#ask((provider) => provider.refreshIndex?.(options) ?? Promise.resolve());
   }
 
   /** Absent if abandoned uploads leave nothing at the provider. */

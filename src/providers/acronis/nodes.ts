@@ -7,7 +7,7 @@ import { lruOf } from '../../base/lru.js';
 import { ProviderError } from '../errors.js';
 import { BadEntry, maxEntries } from '../http/answers/entries.js';
 import type { CallOptions } from '../http/client/call.js';
-import { alikeKey, foldName } from '../names.js';
+import { collisionKey, foldName } from '../names.js';
 import type { RemoteEntry, RemoteRef } from '../provider.js';
 import type { AcronisApi } from './api.js';
 import { allows, entryOf, type Node, type Permission, rootFolder, rootUuid } from './entities.js';
@@ -29,7 +29,7 @@ interface Memory {
   readonly denied: readonly Permission[];
 }
 
-/** The names in a folder: by `alikeKey`, the uuids and true names of the nodes that have it. */
+/** The names in a folder: by `collisionKey`, the uuids and true names of the nodes that have it. */
 interface Names {
   readonly holders: Map<string, Map<string, string>>;
   /** When the folder was listed, by the clock. */
@@ -138,13 +138,13 @@ export class Nodes {
   }
 
   private forgetName(parentId: string, name: string, uuid: string): void {
-    for (const { holders } of this.#namesOf(parentId)) holders.get(alikeKey(name))?.delete(uuid);
+    for (const { holders } of this.#namesOf(parentId)) holders.get(collisionKey(name))?.delete(uuid);
   }
 
   #noteName(parentId: string, name: string, uuid: string): void {
     for (const { holders } of this.#namesOf(parentId)) {
-      const same = holders.get(alikeKey(name));
-      if (same === undefined) holders.set(alikeKey(name), new Map([[uuid, name]]));
+      const same = holders.get(collisionKey(name));
+      if (same === undefined) holders.set(collisionKey(name), new Map([[uuid, name]]));
       else same.set(uuid, name);
     }
   }
@@ -158,7 +158,7 @@ export class Nodes {
 
   /**
    * The uuid of the node with this name, or else with a name that the service may take to be the same: one that differs in letter case,
-   * or (`mayBeOne`) in what services change. Lists the folder if it is not cached; with `now`, also if the cache says that the name is
+   * or (`mayCollide`) in what services change. Lists the folder if it is not cached; with `now`, also if the cache says that the name is
    * free but may be out of date.
    */
   async holder(
@@ -183,7 +183,7 @@ export class Nodes {
 
   /** True if several nodes have exactly this name: an upload cannot choose between them. */
   isAmbiguous(parentId: string, name: string): boolean {
-    const same = this.#names.get(parentId)?.holders.get(alikeKey(name))?.values() ?? [];
+    const same = this.#names.get(parentId)?.holders.get(collisionKey(name))?.values() ?? [];
     return [...same].filter((other) => other === name).length > 1;
   }
 
@@ -277,6 +277,6 @@ export type SameName = (a: string, b: string) => boolean;
 const isFolded: SameName = (a, b) => foldName(a) === foldName(b);
 
 function holderIn({ holders }: Names, name: string, isOne: SameName): string | undefined {
-  const same = [...(holders.get(alikeKey(name)) ?? [])].filter(([, other]) => isOne(name, other));
+  const same = [...(holders.get(collisionKey(name)) ?? [])].filter(([, other]) => isOne(name, other));
   return (same.find(([, other]) => other === name) ?? same[0])?.[0];
 }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { ProviderError } from '../errors.js';
 import { timeIn, timeSchema } from '../http/answers/times.js';
 import type { CallOptions } from '../http/client/call.js';
-import type { LinkWish, RemoteEntry, RemoteLink } from '../provider.js';
+import type { LinkRequest, RemoteEntry, RemoteLink } from '../provider.js';
 import type { AcronisApi } from './api.js';
 
 const linkSchema = z.object({
@@ -15,7 +15,7 @@ const linkSchema = z.object({
 export async function link(
   api: AcronisApi,
   { id }: RemoteEntry,
-  { act, password, days }: LinkWish,
+  { act, password, days }: LinkRequest,
   options: CallOptions,
 ): Promise<RemoteLink> {
   if (password !== undefined) throw unsupported('links have no passwords here: --expires limits them');

@@ -5,7 +5,7 @@ import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/call.js';
 import { contentOf } from '../http/transport/content.js';
 import type { NameLocks } from '../name-locks.js';
-import { checkName, mayBeOne } from '../names.js';
+import { checkName, mayCollide } from '../names.js';
 import type { Quota, RemoteFile, UploadOptions, UploadTarget } from '../provider.js';
 import { isSameRevision } from '../revision.js';
 import type { AcronisApi } from './api.js';
@@ -53,7 +53,7 @@ export class Uploader {
     const lookup = async (lookupOptions: CallOptions): Promise<Node | undefined> => {
       const nodes = await this.#nodes.list(parentId, lookupOptions);
       const named = nodes.filter((node) => node.name === name);
-      const found = (named.length > 0 ? named : nodes.filter((node) => mayBeOne(node.name, name))).find(holds);
+      const found = (named.length > 0 ? named : nodes.filter((node) => mayCollide(node.name, name))).find(holds);
       // Another client may have taken the name since the last try, or stored a newer version. Another try would replace that.
       if (found === undefined) await this.#requireFree(target, lookupOptions);
       const base = found === undefined ? nodes.find(({ uuid }) => uuid === replaces?.id) : undefined;
@@ -93,7 +93,7 @@ export class Uploader {
 
   /** Why an upload to this name would overwrite another file than intended; undefined if it would not. */
   async #obstacle({ parentId, name, replaces }: UploadTarget, options: CallOptions): Promise<string | undefined> {
-    const holder = await this.#nodes.holder(parentId, name, options, 'now', mayBeOne);
+    const holder = await this.#nodes.holder(parentId, name, options, 'now', mayCollide);
     // Only the file that this upload replaces may get a revision, whatever the service does to the name.
     if (holder !== undefined && holder !== replaces?.id) return 'the name is taken, perhaps in another form';
     if (this.#nodes.isAmbiguous(parentId, name))

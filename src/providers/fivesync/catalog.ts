@@ -182,7 +182,7 @@ export class Catalog {
   }
 
   /** Asks for changes now, also before the poll is due. */
-  catchUp(options: CallOptions): Promise<void> {
+  refreshIndex(options: CallOptions): Promise<void> {
     return this.#pollNow(options);
   }
 

@@ -3,13 +3,13 @@
  * or below it, or a `mkdir` of this mount.
  */
 import { forEachInTurns, mapInTurns } from '../../base/event-loop-turns.js';
-import { alikeKey, mayBeOne } from '../names.js';
+import { collisionKey, mayCollide } from '../names.js';
 import type { RemoteEntry, RemoteFile, RemoteFolder } from '../provider.js';
 import { baseName, type FileRecord, fileOf, parentPath, rootPath } from './entities.js';
 
 class Folder {
   readonly files = new Map<string, FileRecord>();
-  /** Ids of the files by `alikeKey`. Made by the first call of `alike`. */
+  /** Ids of the files by `collisionKey`. Made by the first call of `alike`. */
   #alike: Map<string, Set<string>> | undefined;
   readonly folders = new Set<string>();
   /** Reference count: files in and below the folder, and local folders. */
@@ -22,7 +22,7 @@ class Folder {
 
   remove({ id, name }: FileRecord): void {
     this.files.delete(id);
-    this.#alike?.get(alikeKey(name))?.delete(id);
+    this.#alike?.get(collisionKey(name))?.delete(id);
   }
 
   /** Files whose names the service may take to be this one. */
@@ -31,13 +31,13 @@ class Folder {
       this.#alike = new Map();
       for (const record of this.files.values()) this.#note(record);
     }
-    const same = [...(this.#alike.get(alikeKey(name)) ?? [])].flatMap((id) => this.files.get(id) ?? []);
-    return same.filter((record) => mayBeOne(record.name, name));
+    const same = [...(this.#alike.get(collisionKey(name)) ?? [])].flatMap((id) => this.files.get(id) ?? []);
+    return same.filter((record) => mayCollide(record.name, name));
   }
 
   #note({ id, name }: FileRecord): void {
     if (this.#alike === undefined) return;
-    const key = alikeKey(name);
+    const key = collisionKey(name);
     const ids = this.#alike.get(key);
     if (ids === undefined) this.#alike.set(key, new Set([id]));
     else ids.add(id);
@@ -96,7 +96,7 @@ export class FileIndex {
     let found = [rootPath];
     for (const name of path.split('/').slice(1))
       found = found.flatMap((at) =>
-        [...(this.#folders.get(at)?.folders ?? [])].filter((child) => mayBeOne(baseName(child), name)),
+        [...(this.#folders.get(at)?.folders ?? [])].filter((child) => mayCollide(baseName(child), name)),
       );
     return found.filter((other) => other !== path);
   }

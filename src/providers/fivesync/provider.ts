@@ -199,7 +199,7 @@ export function createFiveSync(options: FiveSyncOptions): Provider {
     untrash: () => unsupported('bring back from a trash'),
     remove: (entry, { onlyEmpty = false, ...request } = {}) => open(() => remove(entry, request, onlyEmpty)),
     changes: (request = {}) => open(() => catalog.changes(request)),
-    catchUp: (request = {}) => open(() => catalog.catchUp(request)),
+    refreshIndex: (request = {}) => open(() => catalog.refreshIndex(request)),
     hide: (file) => index.hide(file),
     send: (made, request = {}) => asProviderErrors(async () => await api.send(made, request)),
     metrics: () => api.http.metrics(),

@@ -15,14 +15,14 @@ import type { UploadSource } from '../content.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/call.js';
 import { NameLocks } from '../name-locks.js';
-import { alikeKey, checkName, mayBecome, sameName } from '../names.js';
+import { checkName, collisionKey, mayBecome, sameName } from '../names.js';
 import type { Provider, RemoteFile, UploadCheckpoint, UploadOptions, UploadTarget } from '../provider.js';
 import { storedMd5 } from '../stored-md5.js';
 import { type FiveSyncApi, isCode, isStatus, mayMeanTaken } from './api.js';
 import type { Catalog } from './catalog.js';
 import { childPath, type FileRecord, fileOf, type Item, normalPath, recordOf } from './entities.js';
 import { formData, isPlainName, type NameForm, nameForms } from './form-data.js';
-import { KeptNames } from './kept-names.js';
+import { NameProbes } from './name-probes.js';
 import { PartsUploader, type TargetState } from './parts.js';
 import { naming, removeTemporaries, temporariesOf } from './temporaries.js';
 import { UploadOutcome } from './upload-outcome.js';
@@ -48,7 +48,7 @@ export class Uploader {
   readonly #catalog: Catalog;
   readonly #outcome: UploadOutcome;
   readonly #parts: PartsUploader;
-  readonly #keptNames: KeptNames;
+  readonly #keptNames: NameProbes;
   /** The service stores by name. If it may take the names of two uploads to be one, the second must see the result of the first. */
   readonly #nameLocks = new NameLocks();
   readonly #log: Log;
@@ -73,7 +73,7 @@ export class Uploader {
     this.#log = settings.log ?? silentLog;
     this.#outcome = new UploadOutcome(api, () => catalog.doubt());
     this.#parts = new PartsUploader(api, this.#outcome, this.#log, settings.partBytes);
-    this.#keptNames = new KeptNames(api, catalog.index, this.#outcome, this.#log);
+    this.#keptNames = new NameProbes(api, catalog.index, this.#outcome, this.#log);
     this.#simpleLimit = settings.simpleUploadLimit ?? defaultSimpleUploadLimit;
   }
 
@@ -86,7 +86,7 @@ export class Uploader {
     const { signal, priority, waitBudget } = options;
     const call: CallOptions = { signal, priority, waitBudget };
     if (options.resume !== undefined) await this.discard(options.resume, call);
-    const parentId = target.parentId.split('/').map(alikeKey).join('/');
+    const parentId = target.parentId.split('/').map(collisionKey).join('/');
     return await this.#nameLocks.during({ parentId, name: target.name }, signal, () =>
       this.#upload(target, source, options, call),
     );

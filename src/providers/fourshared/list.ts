@@ -1,7 +1,7 @@
 /** Lists a folder, in as few requests as the known counts of its files and folders allow. */
 import { forEachInTurns } from '../../base/event-loop-turns.js';
 import type { CallOptions } from '../http/client/call.js';
-import type { Access, ListedAgain, RemoteEntry, RemoteFolder } from '../provider.js';
+import type { Access, RemoteEntry, RemoteFolder, RevalidatedListing } from '../provider.js';
 import type { FourSharedApi } from './api.js';
 import { type FileResponse, type FolderResponse, isHidden, toFile, toFolder } from './entities.js';
 import { type KnownPages, type Page, PageCollector } from './known-pages.js';
@@ -63,7 +63,7 @@ export async function listFolder(
   countsAreFresh: boolean,
   options: CallOptions,
   memory: PagesOfFolder | null = null,
-): Promise<ListedAgain> {
+): Promise<RevalidatedListing> {
   const earlier = memory?.id === folder.id && memory.access === folder.access ? memory : undefined;
   // Files and folders are two lists. If one fails, the other is useless and is cancelled.
   const abort = new AbortController();
@@ -102,7 +102,7 @@ export async function listFolder(
 }
 
 /** The entries of a listing without memory, which is never `same`. */
-export function everythingOf({ entries }: ListedAgain): RemoteEntry[] {
+export function everythingOf({ entries }: RevalidatedListing): RemoteEntry[] {
   if (entries === 'same') throw new Error('the same as nothing');
   return entries;
 }

@@ -113,7 +113,7 @@ export function createFourShared(name: FourSharedName, options: FourSharedOption
       }),
     list: (folder, { countsAreFresh = false, ...request } = {}) =>
       asProviderErrors(async () => everythingOf(await listFolder(api, folder, countsAreFresh, request))),
-    listAgain: (folder, { countsAreFresh = false, memory, ...request }) =>
+    revalidateListing: (folder, { countsAreFresh = false, memory, ...request }) =>
       asProviderErrors(() => listFolder(api, folder, countsAreFresh, request, memory as PagesOfFolder | null)),
     stat: (ref: RemoteRef, request = {}) => asProviderErrors(() => namespace.stat(ref.kind, ref.id, request)),
     read: (file, range, request = {}) => asProviderErrors(() => reader.read(file, range, request)),

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/call.js';
-import type { LinkWish, PlacedEntry, RemoteEntry, RemoteLink } from '../provider.js';
+import type { LinkRequest, PlacedEntry, RemoteEntry, RemoteLink } from '../provider.js';
 import { collectionOf, type FourSharedApi } from './api.js';
 import { fileListSchema, toFile } from './entities.js';
 import { pageSize } from './page-plan.js';
@@ -27,7 +27,7 @@ const folderSchema = z.object({
 export async function link(
   api: FourSharedApi,
   { kind, id }: RemoteEntry,
-  { act, password, days }: LinkWish,
+  { act, password, days }: LinkRequest,
   options: CallOptions,
 ): Promise<RemoteLink> {
   if (days !== undefined) throw unsupported('links do not expire here: --remove ends one');

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { entriesPerTurn } from '../../../src/base/event-loop-turns.js';
 import { openDatabase, type StateDatabase } from '../../../src/base/sqlite.js';
 import { ApplyEntries } from '../../../src/filesystem/metadata/apply-entries.js';
-import type { CarriedNames } from '../../../src/filesystem/metadata/carried-names.js';
+import type { LinkEntries } from '../../../src/filesystem/metadata/link-entries.js';
 import { RowStates } from '../../../src/filesystem/metadata/row-states.js';
 import { lineOf, type MetadataEntry } from '../../../src/metadata/entry.js';
 import { latestByName } from '../../../src/metadata/merge.js';
@@ -37,7 +37,7 @@ let states: RowStates;
 let tables: MetadataTables;
 let apply: ApplyEntries;
 let store: MetadataStore;
-const names = { find: () => undefined, addListed: () => undefined } as unknown as CarriedNames;
+const names = { find: () => undefined, addListed: () => undefined } as unknown as LinkEntries;
 let root: number;
 /** The turns of the event loop since the beginning. */
 let turns = 0;

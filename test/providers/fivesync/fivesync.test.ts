@@ -62,7 +62,7 @@ describe('5sync lists', () => {
     mini.now += 60_000;
     mini.add('/docs', 'b.txt', 'b');
     expect(await names(mini, '/docs')).toEqual(['file a.txt']);
-    await mini.provider.catchUp?.();
+    await mini.provider.refreshIndex?.();
     expect(await names(mini, '/docs')).toEqual(['file a.txt', 'file b.txt']);
     expect((await mini.provider.changes?.())?.folders).toContain('/docs');
   });

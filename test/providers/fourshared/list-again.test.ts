@@ -1,6 +1,6 @@
 /** An answer that is the same as the one before is not read again; any other is. */
 import { describe, expect, test } from 'vitest';
-import type { ListedAgain, ListingMemory, Provider, RemoteFolder } from '../../../src/providers/provider.js';
+import type { ListingMemory, Provider, RemoteFolder, RevalidatedListing } from '../../../src/providers/provider.js';
 import { json, miniServer } from '../mini-server.js';
 import { providerFor } from './mini-account.js';
 
@@ -14,7 +14,7 @@ const many = (n: number): object[] => Array.from({ length: n }, (_, i) => rawFil
 interface Served {
   files: object[];
   readonly provider: Provider;
-  again(memory: ListingMemory | null, of?: RemoteFolder, fresh?: boolean): Promise<ListedAgain>;
+  again(memory: ListingMemory | null, of?: RemoteFolder, fresh?: boolean): Promise<RevalidatedListing>;
 }
 
 async function serve(files: object[], ignoresOffset = false): Promise<Served> {
@@ -26,8 +26,8 @@ async function serve(files: object[], ignoresOffset = false): Promise<Served> {
   });
   const provider = providerFor(server);
   const again: Served['again'] = (memory, of = folder, countsAreFresh = false) => {
-    if (provider.listAgain === undefined) throw new Error('it has no listAgain');
-    return provider.listAgain(of, { memory, countsAreFresh });
+    if (provider.revalidateListing === undefined) throw new Error('it has no revalidateListing');
+    return provider.revalidateListing(of, { memory, countsAreFresh });
   };
   return Object.assign(served, { provider, again });
 }
@@ -41,7 +41,7 @@ const changes: readonly [what: string, now: object[], count: number][] = [
   ['the same in another order', many(150).reverse(), 150],
 ];
 
-describe('listAgain', () => {
+describe('revalidateListing', () => {
   test('the same answer is told as such, as often as it comes', async () => {
     const { again } = await serve(many(150));
     const first = await again(null);

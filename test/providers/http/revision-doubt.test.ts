@@ -155,7 +155,7 @@ describe('a server that does not identify the revision of a part', () => {
     const server = await service();
     const clock = new TestClock();
     const provider = providerFor(server, { clock });
-    const options = { takesProof: true };
+    const options = { acceptsProof: true };
     const proofs: RevisionProof[] = [];
     const part = async (offset: number): Promise<string> => {
       const answer = await provider.read(file, { offset, length: LENGTH }, options);
@@ -181,7 +181,7 @@ describe('a server that does not identify the revision of a part', () => {
     const server = await service();
     const provider = providerFor(server);
     server.headers = { etag: '"1"' };
-    const options = { takesProof: true };
+    const options = { acceptsProof: true };
     expect((await provider.read(file, { offset: 0, length: LENGTH }, options)).proof).toBeUndefined();
     server.headers = { etag: '"2"' };
     server.content = later;

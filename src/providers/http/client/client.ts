@@ -1,6 +1,6 @@
 /**
  * The HTTP client of all providers. It signs requests, limits them per host and by the account's rate limit, counts them,
- * and repeats them until a deadline (`RepeatedRequest`). A request resolves with a validated value or rejects with a `ProviderError`.
+ * and repeats them until a deadline (`RetriedRequest`). A request resolves with a validated value or rejects with a `ProviderError`.
  */
 import { setMaxListeners } from 'node:events';
 import { type Clock, steadyTimeOf, systemClock } from '../../../base/clock.js';
@@ -21,7 +21,7 @@ import type { Call, CallOptions, Outcome } from './call.js';
 import { RequestCounter } from './metrics.js';
 import { PriorityGate } from './priority-gate.js';
 import type { RateLimiter } from './rate-limit.js';
-import { type Begin, type Lookup, type RepeatContext, RepeatedRequest, sleep } from './repeated-request.js';
+import { type Begin, type Lookup, type RepeatContext, RetriedRequest, sleep } from './retried-request.js';
 import { defaultRetryPolicy, parseRetryAfter, type RetryPolicy } from './retry-delay.js';
 
 export interface HttpClientOptions {
@@ -117,14 +117,14 @@ export class HttpClient {
     );
   }
 
-  /** Runs `attempt` until it succeeds, fails for good, or the deadline has passed: see `RepeatedRequest`. */
+  /** Runs `attempt` until it succeeds, fails for good, or the deadline has passed: see `RetriedRequest`. */
   async repeat<T>(
     call: Pick<Call, 'method' | 'route' | 'idempotent' | 'content'>,
     attempt: (begin: Begin) => Promise<T>,
     options: CallOptions,
     lookup?: Lookup<T>,
   ): Promise<T> {
-    return await new RepeatedRequest(this.#repeating, call, options, lookup).run(attempt);
+    return await new RetriedRequest(this.#repeating, call, options, lookup).run(attempt);
   }
 
   /** Sleeps for `ms`. Rejects with a `ProviderError` (`aborted`) when the signal aborts. */

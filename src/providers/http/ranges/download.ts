@@ -11,7 +11,7 @@ import { protocolFailure, TryFailure, toTryFailure } from '../answers/http-error
 import { readAnswer } from '../answers/read-answer.js';
 import type { Call, CallOptions } from '../client/call.js';
 import { type HttpClient, urlOf } from '../client/client.js';
-import type { Begin } from '../client/repeated-request.js';
+import type { Begin } from '../client/retried-request.js';
 import type { WireResponse } from '../transport/wire.js';
 
 const redirects = new Set([301, 302, 303, 307, 308]);

@@ -131,7 +131,7 @@ export class RangeReader {
    * that begins after the answer. A caller that reads several ranges at once needs one question for all of them, after their answers.
    */
   #askBeside(file: RemoteFile, range: ByteRange, options: CallOptions): Promise<void> | null {
-    if (options.takesProof !== true || options.inBatch === true || options.isVerified === true) return null;
+    if (options.acceptsProof !== true || options.inBatch === true || options.isVerified === true) return null;
     const known = this.#validators.get(revisionKey(file))?.validator;
     const isSilent = known === undefined ? this.#isSilent : known === '';
     const isPart = range.length < file.size;
@@ -177,7 +177,7 @@ export class RangeReader {
     const isDoubtful = isInDoubt(signs);
     let proof: RevisionProof | undefined;
     this.#isSilent = validator === undefined;
-    const canWait = options.takesProof === true && options.inBatch !== true && !isResume;
+    const canWait = options.acceptsProof === true && options.inBatch !== true && !isResume;
     if (isDoubtful && canWait && mayBeProvenLater(signs)) {
       if (question !== null) await orAborted(question, options.signal);
       if (known === undefined) this.#rememberValidator(key, '', Promise.resolve());

@@ -11,7 +11,7 @@ interface Waiting {
 }
 
 /** Resolves when this many bytes may move. The stall timer pauses, because the delay is ours and not the server's. */
-export async function inTurn(
+export async function throttled(
   bandwidth: Bandwidth,
   way: Way,
   bytes: number,
@@ -48,7 +48,7 @@ export class CountedBody implements WireBody {
   async *[Symbol.asyncIterator](): AsyncGenerator<BodyChunk> {
     const signal = this.#isContent ? AbortSignal.any([this.#watch.signal, this.#destroyed.signal]) : undefined;
     for await (const chunk of this.#stream) {
-      if (this.#isContent) await inTurn(this.#bandwidth, 'down', chunk.byteLength, this.#watch, signal);
+      if (this.#isContent) await throttled(this.#bandwidth, 'down', chunk.byteLength, this.#watch, signal);
       else this.#bandwidth.count('down', chunk.byteLength);
       yield chunk;
     }

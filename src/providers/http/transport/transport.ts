@@ -10,7 +10,7 @@ import { codeOf, messageOf } from '../../../base/errors.js';
 import { Agent, type AgentRequest } from './agent.js';
 import { certificateProblem } from './certificate-problem.js';
 import { connectorOf } from './connector.js';
-import { CountedBody, inTurn } from './counted-body.js';
+import { CountedBody, throttled } from './counted-body.js';
 import { requestEmptyChunked } from './empty-chunked.js';
 import type { Exchanger, ExchangerOptions } from './exchanger.js';
 import { ProxyError } from './proxy.js';
@@ -189,7 +189,7 @@ async function* metered(content: Content, watch: Watch, bandwidth: Bandwidth): A
         // undici asks for the next piece before the socket has taken a short one: copy it.
         if (content.reusesMemory === true && piece.byteLength < value.byteLength) piece = Uint8Array.from(piece);
         at += piece.byteLength;
-        await inTurn(bandwidth, 'up', piece.byteLength, watch);
+        await throttled(bandwidth, 'up', piece.byteLength, watch);
         watch.moved();
         sent += piece.byteLength;
         if (sent === content.size) watch.sent();
@@ -306,7 +306,7 @@ export class Transport implements Exchanger {
     }
     if (body.size <= singleWriteBytes) {
       const whole = await gather(body, watch);
-      await inTurn(this.#bandwidth, 'up', whole.length, watch);
+      await throttled(this.#bandwidth, 'up', whole.length, watch);
       watch.sent();
       return { body: whole, headers };
     }

@@ -6,7 +6,7 @@ import type { Sql, Statement } from '../../base/sqlite.js';
 import type { Ino } from '../../tree/inode.js';
 
 /** An entry of one machine, with its clock. */
-export interface UnshownEntry {
+export interface UnappliedEntry {
   readonly name: string;
   /** The object's id; null if the entry has none. */
   readonly id: string | null;
@@ -14,20 +14,20 @@ export interface UnshownEntry {
   readonly counter: number;
 }
 
-export interface UnshownPage {
+export interface UnappliedPage {
   /** In the order of the names; also entries whose object has another name here. */
-  readonly entries: readonly UnshownEntry[];
+  readonly entries: readonly UnappliedEntry[];
   /** The start of the next page: the last name of this one. Null at the end. */
   readonly next: string | null;
 }
 
 /** A folder of the service, and the directory that shows it. */
-export interface ShownFolder {
+export interface ListedFolder {
   readonly folder: string;
   readonly directory: Ino;
 }
 
-export class UnshownEntries {
+export class UnappliedEntries {
   readonly #own: Queries;
   readonly #others: Queries;
 
@@ -36,18 +36,18 @@ export class UnshownEntries {
     this.#others = queriesOf(sql, 'metadata_other', 'x.folder = @folder AND x.machine = @machine');
   }
 
-  /** The unshown ones of the first `limit` entries after a name. `of`: the machine that wrote them; `isOwn`: this machine. */
-  after(of: string, isOwn: boolean, shown: ShownFolder, name: string, limit: number): UnshownPage {
-    const { last, unshown } = isOwn ? this.#own : this.#others;
+  /** The unapplied ones of the first `limit` entries after a name. `of`: the machine that wrote them; `isOwn`: this machine. */
+  after(of: string, isOwn: boolean, shown: ListedFolder, name: string, limit: number): UnappliedPage {
+    const { last, unapplied } = isOwn ? this.#own : this.#others;
     const next = last.get({ ...shown, machine: of, after: name, skipped: limit - 1 }) as string | undefined;
-    const entries = unshown.all({ ...shown, machine: of, after: name, last: next ?? null }) as UnshownEntry[];
+    const entries = unapplied.all({ ...shown, machine: of, after: name, last: next ?? null }) as UnappliedEntry[];
     return { entries, next: next ?? null };
   }
 }
 
 interface Queries {
   readonly last: Statement;
-  readonly unshown: Statement;
+  readonly unapplied: Statement;
 }
 
 function queriesOf(sql: Sql, table: string, where: string): Queries {
@@ -58,12 +58,12 @@ function queriesOf(sql: Sql, table: string, where: string): Queries {
     .pluck();
   // Compares like `compareTimes`. A NULL in it means that the entry is not shown. In `coalesce`: every text is less than a blob.
   const isShown = `(x.id IS NULL OR x.id = i.remote_id) AND (r.wall, r.counter, r.machine) >= (x.wall, x.counter, @machine)`;
-  const unshown = sql.prepare(
+  const unapplied = sql.prepare(
     `SELECT x.name, x.id, x.wall, x.counter FROM ${table} AS x
      LEFT JOIN inode AS i ON i.parent = @directory AND i.name = x.name
      LEFT JOIN metadata_row AS r ON r.ino = i.ino
      WHERE ${where} AND x.name > @after AND x.name <= coalesce(@last, x'') AND (${isShown}) IS NOT TRUE
      ORDER BY x.name`,
   );
-  return { last, unshown };
+  return { last, unapplied };
 }

@@ -1,6 +1,6 @@
 /** What a hard link costs in the metadata store does not grow with the names that the inode has already. */
 import { expect, it } from 'vitest';
-import { CarriedNames } from '../../../src/filesystem/metadata/carried-names.js';
+import { LinkEntries } from '../../../src/filesystem/metadata/link-entries.js';
 import type { NewEntry } from '../../../src/metadata/entry.js';
 import type { MetadataStore } from '../../../src/metadata/store.js';
 import type { InodeTable } from '../../../src/tree/inode-table.js';
@@ -22,7 +22,7 @@ function carried() {
     },
   } as unknown as InodeTable;
   const store = { put: (entry: NewEntry) => void entries.push(entry) } as unknown as MetadataStore;
-  return { names: new CarriedNames(table, store), entries, climbs: () => climbs };
+  return { names: new LinkEntries(table, store), entries, climbs: () => climbs };
 }
 
 it('a name that is given has one entry written', () => {

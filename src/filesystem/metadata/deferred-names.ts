@@ -11,7 +11,7 @@ const MANY_NAMES = 32;
 
 const prefix = 'metadata names of ';
 
-export class PutOffNames {
+export class DeferredNames {
   readonly #put: Statement;
   readonly #remove: Statement;
   /** The deferred inodes; true if the entries of their further names are due, too. */

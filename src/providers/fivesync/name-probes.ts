@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { type Log, silentLog } from '../../base/log.js';
 import { ProviderError } from '../errors.js';
 import type { CallOptions } from '../http/client/call.js';
-import { isOdd } from '../names.js';
+import { hasUnsafeCharacters } from '../names.js';
 import type { UploadOptions } from '../provider.js';
 import type { FiveSyncApi } from './api.js';
 import { type FileRecord, rootPath } from './entities.js';
@@ -23,7 +23,7 @@ const oneByte = {
   md5: () => Promise.resolve('93b885adfe0da089cdf634904fd59f71'),
 };
 
-export class KeptNames {
+export class NameProbes {
   readonly #api: FiveSyncApi;
   readonly #index: FileIndex;
   readonly #outcome: UploadOutcome;
@@ -54,7 +54,7 @@ export class KeptNames {
 
   async #requireFolder(folder: string, form: NameForm, options: UploadOptions): Promise<void> {
     if (folder === rootPath || this.#kept.has(folder) || this.#index.hasFiles(folder)) return;
-    const isDoubtful = folder.normalize('NFC') !== folder || folder.split('/').some(isOdd);
+    const isDoubtful = folder.normalize('NFC') !== folder || folder.split('/').some(hasUnsafeCharacters);
     if (!isDoubtful && this.#index.alikeFolders(folder).length === 0) return;
     const record = await this.#probe(folder, 'probe', await newMark(options), form, options);
     await this.#remove([record], options);

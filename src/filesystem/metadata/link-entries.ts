@@ -17,7 +17,7 @@ import { entryKindOf } from './entry-of-inode.js';
 /** The number of names before other work has a turn. To read, compare and write an entry takes 0.1 ms. */
 const NAMES_PER_TURN = 100;
 
-export class CarriedNames {
+export class LinkEntries {
   readonly #table: InodeTable;
   readonly #store: MetadataStore;
 

@@ -11,8 +11,8 @@ import type { MetadataStore } from '../../metadata/store.js';
 import { type Ino, type Inode, isSpecial } from '../../tree/inode.js';
 import type { InodeTable } from '../../tree/inode-table.js';
 import { isLocalName } from '../../tree/local-names.js';
-import type { CarriedNames } from './carried-names.js';
 import type { EntryPlace } from './entry-of-inode.js';
+import type { LinkEntries } from './link-entries.js';
 
 /**
  * The maximal age of the list of the store's files, ms. A new list costs a request, and `rm -rf` of a tree of hard links needs one for
@@ -32,7 +32,7 @@ interface Told {
 export interface UnknownNamesOptions {
   readonly table: InodeTable;
   readonly store: MetadataStore;
-  readonly names: CarriedNames;
+  readonly names: LinkEntries;
   /** Makes changes of the table that become no entries. */
   readonly quietly: <T>(act: () => T) => T;
   readonly placeOf: (inode: Inode) => EntryPlace | null;
@@ -44,7 +44,7 @@ export interface FoundName {
   readonly name: string;
 }
 
-export class UnknownNames {
+export class RemoteLinks {
   readonly #o: UnknownNamesOptions;
   readonly #hadSeveral = lruOf<Ino, true>(REMEMBERED);
 

@@ -8,7 +8,7 @@ import type { Ino, Inode } from '../../tree/inode.js';
 import type { InodeTable } from '../../tree/inode-table.js';
 import { keyOf } from '../../tree/listing.js';
 import { candidate } from '../../tree/local-names.js';
-import type { ShownFolder } from './unshown-entries.js';
+import type { ListedFolder } from './unapplied-entries.js';
 
 export interface ReturnedNamesOptions {
   readonly table: InodeTable;
@@ -16,11 +16,11 @@ export interface ReturnedNamesOptions {
 }
 
 /** The names of a folder that entries have changed. */
-interface ToldNames extends ShownFolder {
+interface ToldNames extends ListedFolder {
   readonly names: readonly string[];
 }
 
-export class ReturnedNames {
+export class FreedNames {
   readonly #table: InodeTable;
   readonly #store: Pick<MetadataStore, 'entryOf'>;
   readonly #marked: Statement;

@@ -46,7 +46,7 @@ const FREE_TRANSFERS = 4;
 /** The shortest stall timeout of a try, ms: within less than a round trip no try can succeed. */
 const MIN_STALL_MS = 50;
 
-export class RepeatedRequest<T> {
+export class RetriedRequest<T> {
   readonly #context: RepeatContext;
   readonly #time: SteadyTime;
   readonly #call: Pick<Call, 'route' | 'content'>;
