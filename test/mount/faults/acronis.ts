@@ -1,4 +1,4 @@
-/** Which requests of Acronis each operation depends on. */
+/** The requests of Acronis on which each operation depends. */
 import {
   again,
   gone,
@@ -87,7 +87,7 @@ const groups: readonly Group[] = [
 ];
 
 const wordings: Wordings = {
-  // The document has no word for a full account but the one for "no permission".
+  // The document has no code for a full account except the one for "no permission".
   '403 quota': { errnos: ['EACCES'] },
   // The token is renewed.
   '401': { nature: 'passing' },

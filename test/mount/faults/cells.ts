@@ -1,4 +1,4 @@
-/** A cell of the matrix: which fault befalls which request of which operation, and how everything must look afterwards. */
+/** A cell of the matrix: a fault, the request of an operation that it hits, and the state that must follow. */
 import { createHash } from 'node:crypto';
 import { noise } from '../../contract/bench.js';
 import { type ContentName, derived, operation, sizes, type Tree } from './operations.js';
@@ -12,18 +12,18 @@ export interface Cell {
   readonly expectation: Expectation;
 }
 
-/** What a cell came to, as far as it matters: equal to `wantedOf(cell)` where all is well. */
+/** The result of a cell. It equals `wantedOf(cell)` if all is well. */
 export interface Verdict {
   readonly answer: string;
   readonly isInTime: boolean;
   readonly isFaultMet: boolean;
   readonly returned: unknown;
-  /** Between the fault and the second try. */
+  /** The state between the fault and the second try. */
   readonly server: Readonly<Record<string, string>>;
   readonly mount: Readonly<Record<string, string>>;
   /** The errno in `status` of a content that was not stored. */
   readonly listed: string | null;
-  /** In the end. */
+  /** The state in the end. */
   readonly secondAnswer: string | null;
   readonly serverAfter: Readonly<Record<string, string>>;
   readonly mountAfter: Readonly<Record<string, string>>;
@@ -84,7 +84,7 @@ class Contents {
     return found;
   }
 
-  /** The md5, or `damaged` where nothing that was ever written has it. */
+  /** The md5, or `damaged` if no content that was ever written has it. */
   known(md5: string): string {
     return [...this.#md5.values()].includes(md5) ? md5 : 'damaged';
   }
@@ -103,12 +103,12 @@ class Contents {
 
 export const contents = new Contents();
 
-/** Is this a name of ours: of content on its way, or of a version that was replaced and is about to go? */
+/** True for our own names: of content that is being uploaded, or of a replaced version that will be removed. */
 export function isTemporary(path: string): boolean {
   return path.includes('.syncmount-') || / \(old version kept by syncmount [0-9a-f]+\)/.test(path);
 }
 
-/** Content on its way may have a name of ours at the server while it waits to be tried again. */
+/** The tree without our own names: at the server, content may have such a name while it waits for a retry. */
 export function withoutTemporaries(tree: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(tree).filter(([path]) => !isTemporary(path)));
 }
@@ -117,13 +117,13 @@ export function withoutFolders(tree: Readonly<Record<string, string>>): Record<s
   return Object.fromEntries(Object.entries(tree).filter(([, what]) => what !== 'folder'));
 }
 
-/** How a cell has to come out whose program was answered this; the answer itself must be one of those expected. */
+/** The expected result of a cell whose program got this answer. The answer must be one of the expected ones. */
 export function wantedOf({ place, expectation }: Cell, answer: string, impliesFolders = false): Verdict {
   const { before, after, returns, reads, keeps } = operation(place.operation);
   const { errnos, isLie, isDamaged, left = {} } = expectation;
   const isDone = errnos.length === 0;
   const isKept = !isDone && keeps === true;
-  // The operation is done but for what the server only says to have lost.
+  // The operation is done, except for objects that the server claims to have lost.
   const liedAbout = place.isAfterwards ? after : before;
   const whole = reads === undefined ? undefined : contents.data(reads.content);
   const read = reads?.part === undefined ? whole : whole?.subarray(reads.part[0], reads.part[0] + reads.part[1]);

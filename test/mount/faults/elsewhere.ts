@@ -1,4 +1,4 @@
-/** Another host than the service's, to which redirects lead. */
+/** A foreign host to which redirects lead. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 

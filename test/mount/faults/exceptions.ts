@@ -1,4 +1,4 @@
-/** What becomes of faults that the rules of the table do not know, whichever service it is. */
+/** Results of faults for which the rules of the table do not hold, on every service. */
 import type { Exception } from './table.js';
 
 export const gone: Exception = {
@@ -26,7 +26,7 @@ const ends: readonly (readonly [fault: string, errnos: readonly string[]])[] = [
   ['reset before the body', ['ENETUNREACH', 'EIO']],
   ['reset in the body', ['ENETUNREACH', 'EIO']],
 ];
-/** What is tried again until the time of the call is over. How much of it the last try leaves depends on the machine's load. */
+/** Operations that are retried until the time of the call is over. The state after the last try depends on the machine's load. */
 export const undoneBehind: readonly Exception[] = ends.map(([fault, errnos]) => ({
   fault,
   strength: 'always',

@@ -1,7 +1,7 @@
 // @module-tag long
 /**
- * The first reading of a 5sync account, which every operation waits for: each fault at its first page, which `mount` asks for
- * itself, and at a later one, which the first listing asks for. Each mount knows nothing from before.
+ * The first crawl of a 5sync account, for which every operation waits. Each fault hits the first page, which `mount` itself
+ * reads, or a later page, which the first listing reads. Each mount starts without any state.
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -17,13 +17,13 @@ import { type Exception, expectationOf, type Fault, faultsOf, type Strength, str
 import { turnOf } from './turns.js';
 
 const DEADLINE_MS = 3000;
-/** With metadata in the account the mount itself would begin, and meet the fault before a program does. */
+/** With metadata in the account, the mount itself would start the crawl, and meet the fault before a program does. */
 const mountOptions = ['--deadline', `${DEADLINE_MS}ms`, '--metadata', 'local'];
-/** After a 429 that told no time the mount asks nothing for a while. */
+/** After a 429 without a time, the mount sends no request for a while. */
 const RECOVERY_MS = 60_000;
 const POLL_MS = 50;
 const ALL_MS = 1_800_000;
-/** At the same time: nearly all of it is waiting. */
+/** The worlds at the same time. Nearly all of the time is waiting. */
 const WORLDS = 5;
 
 /** Two pages. */
@@ -55,7 +55,7 @@ interface Verdict {
   readonly isFaultMet: boolean;
   /** `ok`, or the exit status and the number of lines that say why. */
   readonly mount: string;
-  /** Of the first listing. */
+  /** The answer of the first listing. */
   readonly answer: string;
   readonly seen: unknown;
   readonly isInTime: boolean;
@@ -71,7 +71,7 @@ const only = process.env.FAULT_CELLS;
 const all: Cell[] = faultsOf(services['5sync'].wordings)
   .filter((fault) => expectationOf(target, fault, 'once') !== null)
   .flatMap((fault) => strengths.flatMap((strength) => ([1, 2] as const).map((page) => ({ page, fault, strength }))));
-/** In the quick run each fault is met at one page, once or always: the four combinations take turns. */
+/** In the quick run each fault hits one page, once or always: the four combinations take turns. */
 const isInTurn = ({ page, fault, strength }: Cell): boolean => {
   const combination = 2 * strengths.indexOf(strength) + page - 1;
   return turnOf(fault.name, 'once') % 4 === combination;
@@ -127,7 +127,7 @@ class Account {
       ...(strength === 'once' ? { times: 1 } : {}),
       action: fault.action(target, this.#elsewhere.origin),
     });
-    // Where the first page fails, a person sees what the command says.
+    // If the first page fails, a person sees the message of the command.
     const mount = await (page === 1 ? this.#command() : this.#mount());
     const listed = mount === 'ok' ? await this.#list() : null;
     const isFaultMet = faults.fired(rule) > 0;

@@ -1,4 +1,4 @@
-/** Which requests of 5sync each operation depends on. Folders are the mount's own, and their renaming is EXDEV at once. */
+/** The requests of 5sync on which each operation depends. Folders exist only in the mount, and renaming one is EXDEV at once. */
 import { again, gone, removed, taken } from './exceptions.js';
 import { type OperationName, sizes } from './operations.js';
 import { type Group, type Place, place, type Service } from './place.js';
@@ -34,7 +34,7 @@ const unnamed: Exception = {
   errnos: ['EIO'],
   because: 'a request for what is known of a file tells no name that could be taken',
 };
-/** The file is complete, and what became of it cannot be seen. */
+/** The file is complete, but nobody can look up the result. */
 const verify: Partial<Place> = { request: 'verify', isDone: true };
 const notYet: readonly Exception[] = [
   { fault: '404', strength: 'once', errnos: [], because: 'what was just stored may take a while to be found' },
@@ -60,7 +60,7 @@ const groups: readonly Group[] = [
     download('read a small file', sizes.small),
     download('read a long file', sizes.long),
     download('read at random', sizes.long),
-    // What the server says is gone, and is not, may show again with a poll that comes in between.
+    // An object that the server only claims to have removed may show again after a poll in between.
     remove('unlink', 'file', { exceptions: [{ ...gone, isSettledLater: true }] }),
   ],
   [
@@ -113,9 +113,9 @@ const groups: readonly Group[] = [
 ];
 
 const wordings: Wordings = {
-  // The document has no word for a full account but "forbidden".
+  // The document has no code for a full account except "forbidden".
   '403 quota': { errnos: ['EACCES'] },
-  // It tells no checksum, of what comes or of what was stored: such damage is for TLS to notice.
+  // It tells no checksum of downloads or of stored content. Only TLS can notice such damage.
   'corrupt byte': { only: [] },
 };
 

@@ -1,4 +1,4 @@
-/** Which requests of 4shared each operation depends on. */
+/** The requests of 4shared on which each operation depends. */
 import {
   again,
   damaged,

@@ -1,6 +1,6 @@
 /**
  * Runs the cells of the fault matrix through a real mount. All places of a group meet the same fault at the same time,
- * each in a directory of its own; then the fault ends, what failed is done again, and everything is looked at.
+ * each in its own directory. Then the fault ends, failed operations are repeated, and everything is compared.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -30,31 +30,31 @@ import { type Performance, Performer, type Step } from './performer.js';
 import type { Place, Service } from './place.js';
 import { type ServiceName, services } from './services.js';
 
-/** Of a request with all its tries: a slow machine has time for a second one. Most of a matrix is waiting for it. */
+/** The deadline of a request with all its tries. A slow machine has time for a second try. A matrix mostly waits for deadlines. */
 const DEADLINE_MS = 5000;
-/** Of a cell that is run again, because the machine may have been too slow for its requests. */
+/** The deadline of a cell that runs again, because the machine may have been too slow for its requests. */
 const LONG_DEADLINE_MS = 4 * DEADLINE_MS;
 /**
- * Beyond the deadline of the request that fails: a last try that was begun in time (half a deadline), and looking what
- * became of it (another one). The rest is for a slow machine, or one that has others to serve: what this finds is a call that
- * hangs. That no call takes two deadlines is `deadline.test.ts`.
+ * The longest time of a call. After the deadline of the failed request come a last try that began in time (half a deadline), and a
+ * look at its result (another half). The rest is for a slow or busy machine, because this limit finds only calls that hang.
+ * `deadline.test.ts` tests that no call takes two deadlines.
  */
 export const LONGEST_MS = 2 * DEADLINE_MS + 14_000;
-/** What failed and is tried again without faults is stored by then. It is waited for as long as it takes, and no longer. */
+/** The longest time in which failed content is stored once the faults are over. The test waits only as long as needed. */
 const RECOVERY_MS = 60_000;
 const POLL_MS = 50;
 const ASK_AGAIN_MS = 1000;
-/** The batches of one group are shared by so many. */
+/** The number of mounts that share the batches of one group. */
 const MOUNTS = 2;
-/** Mounts are made one after the other, more or less: starting programs takes all of the machine, and requests have deadlines. */
+/** The mounts that start at the same time. Few, because starting programs takes all of the machine, and requests have deadlines. */
 const STARTS = 2;
 
-/** A directory for the mount's log and all requests where a cell came out wrong. */
+/** A directory for the mount's log and all requests of a cell with a wrong result. */
 const evidence = process.env.FAULT_EVIDENCE;
 
 /**
- * All cells of a service. One in which the request that was to fail was never sent says nothing; one whose call failed although it was to
- * succeed may say that a busy machine let the deadline pass. Such cells run once more, by themselves, with a longer deadline.
+ * Runs all cells of a service. If the request that should fail was never sent, the cell says nothing. If a call failed that should
+ * succeed, a busy machine may have let the deadline pass. Such cells run once more, by themselves, with a longer deadline.
  */
 export async function runMatrix(service: ServiceName, filter?: (cell: Cell) => boolean): Promise<Ran[]> {
   const ran = await runCells(service, filter);
@@ -69,7 +69,7 @@ function mayBeLate({ verdict, wanted }: Ran): boolean {
   return !verdict.isFaultMet || (wanted.answer === 'ok' && verdict.answer === 'EIO');
 }
 
-/** The groups in mounts of their own, at the same time. Nearly all of it is waiting for deadlines. */
+/** Runs the groups at the same time, each in its own mounts. Nearly all of the time is waiting for deadlines. */
 async function runCells(
   service: ServiceName,
   filter?: (cell: Cell) => boolean,
@@ -88,7 +88,7 @@ async function runCells(
   );
   const isOpen = opened.every(({ status }) => status === 'fulfilled');
   const benches = opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-  // One that goes wrong takes nobody else's end away: no mount is to be left.
+  // After a failure the other mounts still end, so that none is left.
   const ran = await Promise.allSettled(
     benches.map(async (bench) => {
       try {
@@ -104,7 +104,7 @@ async function runCells(
   });
 }
 
-/** A cell on its way. */
+/** A cell that is running. */
 interface Trial {
   readonly cell: Cell;
   readonly operation: Operation;
@@ -117,7 +117,7 @@ interface Trial {
 /** `listed`: the errno in `status` of a content that was not stored. */
 type Performed = Performance & { readonly listed: string | null };
 
-/** What is there, by path. */
+/** The entries at the server and in the mount, by path. */
 interface Seen {
   readonly server: Record<string, string>;
   readonly mount: Record<string, string>;
@@ -159,7 +159,7 @@ class Bench {
   async #begin(deadlineMs: number): Promise<void> {
     const { sandbox } = this.#world;
     await sandbox.store.putFile('/first/x', 'x');
-    // Directories that another client makes later would be seen only when the root's listing has grown old.
+    // All directories are made now: the mount would see later ones only when the root's listing is stale.
     for (const [index, cells] of this.#batches.entries()) {
       await sandbox.store.putFile(`${batchPath(index)}/first/x`, 'x');
       if (this.#service.impliesFolders) for (const cell of cells) await this.#putThere(index, cell);
@@ -174,7 +174,7 @@ class Bench {
     await this.#world.end();
   }
 
-  /** What a mount learns once of a server (its limit, how it spells paths) is learnt before anything goes wrong. */
+  /** Lets the mount learn facts about the server (its limit, its spelling of paths) before any fault. */
   async #warmUp(): Promise<void> {
     const at = join(this.#world.mnt, 'first');
     const write = (name: string, flags: 'wx' | 'w', content: string): Step => {
@@ -228,7 +228,7 @@ class Bench {
       const { isSettledLater, isUnnoticed } = trial.cell.expectation;
       const { server, mount } = isSettledLater || trial.cell.place.isSettledLater ? verdict : wanted;
       const { returned } = isUnnoticed ? verdict : wanted;
-      // What the service only said to have removed shows again once the mount looks.
+      // Entries that the service only claimed to have removed show again at the mount's next look.
       const { isLie, left = {} } = trial.cell.expectation;
       const shown = { ...wanted.mountAfter, ...(isLie ? wanted.serverAfter : contents.shown(left)) };
       const { mountAfter } = isDeepStrictEqual(shown, verdict.mountAfter) ? verdict : wanted;
@@ -252,7 +252,7 @@ class Bench {
     }
   }
 
-  /** Puts there what another client has put there. */
+  /** Makes the entries of the other client. */
   async #putThere(index: number, { place }: Cell): Promise<void> {
     const { store } = this.#world.sandbox;
     const path = pathOf(index, place);
@@ -263,7 +263,7 @@ class Bench {
     }
   }
 
-  /** Lets the mount know of what is there what the operation takes for known. */
+  /** Lets the mount learn the listings that the operation takes as known. */
   async #prepare(index: number, cell: Cell): Promise<Trial> {
     const made = operation(cell.place.operation);
     const path = pathOf(index, cell.place);
@@ -276,7 +276,7 @@ class Bench {
     return { cell, operation: made, path, steps, ruleId: 0 };
   }
 
-  /** Those that no file implies, in the mount. */
+  /** Makes folders that no file implies, through the mount. */
   async #makeFolders(at: string, { before }: Operation): Promise<void> {
     const folders = Object.entries(before).filter(([, what]) => what === 'folder');
     for (const path of [at, ...folders.map(([name]) => join(at, name))]) {
@@ -288,7 +288,7 @@ class Bench {
   async #perform({ steps, path }: Trial): Promise<Performed> {
     const performance = await this.#performer.run(...steps);
     if (performance.errno === null) return { ...performance, listed: null };
-    // At once: before long the mount tries it again by itself.
+    // Asked at once, because the mount soon tries again by itself.
     const { failed } = await this.#status();
     return { ...performance, listed: failed.find((upload) => upload.path.startsWith(`${path}/`))?.code ?? null };
   }
@@ -316,13 +316,13 @@ class Bench {
     return found.id;
   }
 
-  /** What was kept is stored now, what was left is tidied up, and what was refused is done now. */
+  /** After the fault: stores kept content, waits until leftovers are tidied up, and repeats refused operations. */
   async #recover(trials: readonly Trial[], performances: readonly Performed[]): Promise<(string | null)[]> {
     const giveUpAt = performance.now() + RECOVERY_MS;
     let askedAt = Number.NEGATIVE_INFINITY;
     let left: MountStatus;
     for (;;) {
-      // More than once: after 429s that told no time the mount asks nothing for a while, whoever wants it.
+      // Repeated, because after a 429 without a time the mount sends no request for a while.
       if (performance.now() - askedAt > ASK_AGAIN_MS) {
         askedAt = performance.now();
         await askControl(this.#socket, 'retry-uploads');
@@ -365,7 +365,7 @@ class Bench {
     const step = { act: 'tree', path: join(this.#world.mnt, path) } as const;
     const giveUpAt = performance.now() + RECOVERY_MS;
     let { errno, seen } = await this.#performer.run(step);
-    // After a 429 that told no time, the mount pauses for a while before it asks again.
+    // After a 429 without a time, the mount sends no request for a while.
     while (errno !== null && performance.now() < giveUpAt) {
       await setTimeout(POLL_MS);
       ({ errno, seen } = await this.#performer.run(step));

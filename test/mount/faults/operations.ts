@@ -1,14 +1,14 @@
-/** What programs do with a mount, each in a directory of its own: how it is before, the calls, and how it is afterwards. */
+/** The operations of programs on a mount, each in its own directory: the state before, the calls, and the state afterwards. */
 import { join } from 'node:path';
 import type { Step } from './performer.js';
 
-/** Contents by name; `CONTENTS` tells how long they are. */
+/** The names of contents; `sizes` has their lengths. */
 export type ContentName = 'small' | 'other' | 'appended' | 'both' | 'cut' | 'large' | 'chunks' | 'long';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
-/** What the sandbox takes in one request: anything larger goes in chunks, bytes. */
+/** The most bytes that the sandbox takes in one request. Larger content goes in chunks. */
 export const SIMPLE_LIMIT = 256 * KiB;
 /** Bytes that `truncate` leaves. */
 const CUT = 1000;
@@ -26,31 +26,31 @@ export const sizes: Readonly<Record<Exclude<ContentName, 'both' | 'cut'>, number
   long: MiB + 100_000,
 };
 
-/** Made of others. */
+/** Contents that are made of others. */
 export const derived = { both: ['small', 'appended'], cut: ['small', CUT] } as const;
 
-/** What a directory holds, by path: a file's content, or `folder`. */
+/** The entries of a directory, by path: a file's content, or `folder`. */
 export type Tree = Readonly<Record<string, ContentName | 'folder'>>;
 
 export interface Operation {
   readonly name: string;
-  /** What another client has put there. */
+  /** The entries that another client has made before. */
   readonly before: Tree;
-  /** How it is at the server, and in the mount, once the operation is done. */
+  /** The entries at the server and in the mount after the operation. */
   readonly after: Tree;
-  /** What is known of it before: nothing, or the listing of this directory. */
+  /** The directory whose listing the mount knows before; without it the mount knows none. */
   readonly known?: string;
-  /** In the directory `at`; local files have the names of contents. */
+  /** The calls in the directory `at`. In `contents`, local files have the names of contents. */
   steps(at: string, contents: string): readonly Step[];
   /** What the last step returns. */
   readonly returns?: unknown;
-  /** The last step returns the md5 of this: of all of it, or of a part `[offset, length]`. */
+  /** The content whose md5 the last step returns: of all of it, or of a part `[offset, length]`. */
   readonly reads?: { readonly content: ContentName; readonly part?: readonly [number, number] };
-  /** Content that is not stored is kept: it is readable, listed with its errno, and stored when it is tried again. */
+  /** The mount keeps content that it could not store: readable, listed with its errno, and stored at the next try. */
   readonly keeps?: boolean;
 }
 
-/** Off the borders of blocks and pages. */
+/** Not at the boundaries of blocks and pages. */
 const PART = [700 * KiB + 4321, 4096] as const;
 
 const write = (flags: 'wx' | 'w' | 'a', source: ContentName): Operation['steps'] => {

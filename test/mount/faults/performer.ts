@@ -1,4 +1,4 @@
-/** One long-lived program per mount, asked from the test process: see performer.mjs. */
+/** One long-lived program per mount, which makes the calls for the test process: see performer.mjs. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -12,10 +12,10 @@ export type Step =
   | { readonly act: 'rename'; readonly path: string; readonly to: string };
 
 export interface Performance {
-  /** Of the step that failed; null where none did. */
+  /** The errno of the step that failed; null if none did. */
   readonly errno: string | null;
   readonly ms: number;
-  /** What each step that was done returned. */
+  /** The results of the steps that succeeded. */
   readonly seen: readonly unknown[];
 }
 

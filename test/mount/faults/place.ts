@@ -1,4 +1,4 @@
-/** Where the fault of a cell strikes: a request that an operation depends on. And what a service is made of. */
+/** The places where faults strike: requests on which an operation depends. Also the description of a service. */
 import type { AnySandboxOptions, HostName } from '../../../src/sandbox/index.js';
 import type { OperationName } from './operations.js';
 import type { Exception, RequestKind, Target, Wordings } from './table.js';
@@ -6,16 +6,16 @@ import type { Exception, RequestKind, Target, Wordings } from './table.js';
 /** One request of one operation. */
 export interface Place extends Target {
   readonly operation: OperationName;
-  /** What the request does in it, where the operation takes several. */
+  /** The request's part in the operation, if the operation takes several. */
   readonly request: string;
-  /** As the sandbox's log has it. */
+  /** The route, as in the sandbox's log. */
   readonly route: string;
   readonly host?: HostName;
-  /** The path in the cell's directory (`.` is that itself) of the object that the URL names. */
+  /** The path of the object in the URL, within the cell's directory (`.` is the directory itself). */
   readonly of?: string;
   /** The URL names an object that the operation has made. */
   readonly ofNew?: boolean;
-  /** What it leaves for later has a name of its own, until then. */
+  /** Leftovers of the operation keep a name of our own until the mount tidies up later. */
   readonly isSettledLater?: boolean;
   readonly exceptions?: readonly Exception[];
 }
@@ -42,8 +42,8 @@ export interface Service {
   readonly groups: readonly Group[];
   /** The sandbox that the cells are tried on. */
   readonly sandbox: AnySandboxOptions;
-  /** How it says no. */
+  /** Its own words for the faults. */
   readonly wordings: Wordings;
-  /** Its only folders are those that the paths of files imply: others are known to the mount alone. */
+  /** It has only the folders that the paths of files imply. Only the mount knows other folders. */
   readonly impliesFolders?: boolean;
 }

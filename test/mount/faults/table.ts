@@ -1,37 +1,37 @@
 /**
- * The fault matrix as data: what can go wrong with a request, and what a program then sees of the operation that needed it.
- * Nothing here knows a service, a path or a mount.
+ * The fault matrix as data: the faults of a request, and the results that a program then sees of the operation that needed it.
+ * This file knows no service, path or mount.
  */
 import type { FaultAction } from '../../../src/sandbox/index.js';
 import type { Tree } from './operations.js';
 
-/** What the request that goes wrong is for: it decides which faults can befall it, and what they do. */
+/** The purpose of a request. It decides which faults are possible, and their effects. */
 export type RequestKind =
-  /** JSON is asked for; nothing changes. */
+  /** Reads JSON; changes nothing. */
   | 'query'
-  /** Content comes. */
+  /** Downloads content. */
   | 'download'
-  /** Content goes. */
+  /** Uploads content. */
   | 'upload'
-  /** Something changes at the server. */
+  /** Changes something at the server. */
   | 'change';
 
-/** Where a fault strikes. */
+/** The request that a fault hits. */
 export interface Target {
   readonly kind: RequestKind;
   /** Size of the body that moves, bytes. */
   readonly bytes: number;
-  /** The request has no body: what breaks in the middle is its answer. */
+  /** The request has no body, so a break in the middle hits its answer. */
   readonly bodyless?: boolean;
-  /** Nothing asks for it: the operation is answered from what is known. */
+  /** The request is not sent: the operation is answered from known state. */
   readonly isUnasked?: boolean;
-  /** The kernel asks for it twice: an error of its own read-ahead is no verdict on the read that the program waits for. */
+  /** The kernel reads it twice: after an error of its read-ahead, it still reads again for the waiting program. */
   readonly isAskedTwice?: boolean;
-  /** Nobody can ask what became of it: it is done when its answer is here. */
+  /** Its result cannot be looked up afterwards: it is done only when its answer is here. */
   readonly needsAnswer?: boolean;
-  /** The content is at the service before it, whatever the program is told. */
+  /** The content is at the service before this request, whatever the program is told. */
   readonly isDone?: boolean;
-  /** The operation was done before it: what it was to tidy up is tidied up later. */
+  /** The operation is done before this request, which only tidies up. After a fault the mount tidies up later. */
   readonly isAfterwards?: boolean;
 }
 
@@ -50,22 +50,22 @@ export type Nature = 'refusal' | 'passing' | 'performed' | 'harmless';
 export interface Fault {
   readonly name: string;
   readonly nature: Nature;
-  /** What a program is told when it does not pass; several where the way to the end decides. */
+  /** The errnos for a program if the fault does not pass. Several if the errno depends on timing. */
   readonly errnos: readonly string[];
-  /** Kinds of requests that it can befall; every where nothing is said. */
+  /** The kinds of requests that it can hit; default: all. */
   readonly only?: readonly RequestKind[];
-  /** It is about the account: whoever is told it, all requests of the mount wait. */
+  /** It concerns the account: after it, all requests of the mount wait. */
   readonly isOfAccount?: boolean;
   /** `elsewhere` is another host, which must not see our credentials. */
   action(target: Target, elsewhere: string): FaultAction;
 }
 
-/** A fault that no service has put into words yet: `code` is its own. */
+/** A fault before a service words it: `code` is the service's own error code. */
 interface Unworded extends Omit<Fault, 'action'> {
   action(target: Target, elsewhere: string, code: string | undefined): FaultAction;
 }
 
-/** What a service makes of a fault's name, where it is not what the table has. */
+/** A service's differences from the table for one fault. */
 export interface Wording {
   /** The code that its document has for it; else what it says of such a status. */
   readonly code?: string;
@@ -73,7 +73,7 @@ export interface Wording {
   readonly errnos?: readonly string[];
   readonly only?: readonly RequestKind[];
 }
-/** By the names of faults. */
+/** The wordings by the names of faults. */
 export type Wordings = Readonly<Record<string, Wording>>;
 
 /** Longer than any deadline here; a stall ends with the fault plan. */
@@ -82,7 +82,7 @@ const FOR_EVER_MS = 600_000;
 export const TRICKLE_MS = 2000;
 
 const eio = ['EIO'];
-/** Where a connection breaks, the last try may also be one that found no time for its answer. */
+/** After a broken connection, the last try may also be one that had no time left for its answer. */
 const offline = ['ENETUNREACH', 'EIO'];
 
 /** An error answer; the name begins with its status. */
@@ -109,7 +109,7 @@ const faults: readonly Unworded[] = [
   status('404', 'refusal', ['ENOENT']),
   status('409', 'refusal', ['EEXIST']),
   status('429', 'passing', eio),
-  // EBUSY where the next moment for a try is known, and is after the deadline.
+  // EBUSY if the time of the next try is known, and is after the deadline.
   status('429 with Retry-After', 'passing', ['EBUSY', 'EIO'], { retryAfter: 1 }),
   status('500', 'passing', eio),
   { name: '503', nature: 'passing', errnos: eio, action: always({ kind: 'html', status: 503 }) },
@@ -212,29 +212,29 @@ export function faultsOf(wordings: Wordings): Fault[] {
   });
 }
 
-/** What a program is to see: success where `errnos` is empty, else one of them. */
+/** The result that a program must see: success if `errnos` is empty, else one of them. */
 export interface Expectation {
   readonly errnos: readonly string[];
-  /** The server says that what it has is gone, and is believed: it keeps it. */
+  /** The server says that an object is gone, but keeps it. The mount believes the server. */
   readonly isLie?: boolean;
-  /** What was begun is finished or undone only when the service takes requests again: until then the names may be in between. */
+  /** The mount finishes or undoes the operation only when the service takes requests again. Until then names may be half changed. */
   readonly isSettledLater?: boolean;
-  /** What the operation was to remove, and the server only says to have removed. */
+  /** Entries that the server claims to have removed, but still has. */
   readonly left?: Tree;
-  /** What the server had under the name is lost to damage on the way; what was meant to be stored is kept here. */
+  /** The server's version under the name is lost to damage in transit. The mount keeps the content that it meant to store. */
   readonly isDamaged?: boolean;
-  /** The program may be given damaged bytes: of a part nobody can tell. Who reads the whole is told, and right the next time. */
+  /** The program may get damaged bytes, because a part has no checksum. A reader of the whole file gets an error, then good bytes. */
   readonly isUnnoticed?: boolean;
 }
 
-/** Where an operation's answer to a fault is another one than the rule's, and why. */
+/** An exception from the rule: an operation's other result for a fault, with the reason. */
 export interface Exception extends Expectation {
   readonly fault: string;
   readonly strength?: Strength;
   readonly because: string;
 }
 
-/** Null: this fault cannot befall such a request. */
+/** The expected result, or null if this fault cannot hit such a request. */
 export function expectationOf(
   target: Target,
   fault: Fault,
@@ -249,7 +249,7 @@ export function expectationOf(
   return { errnos: isMet(target, fault, strength) ? [] : fault.errnos };
 }
 
-/** Does the operation succeed in spite of it? */
+/** True if the operation succeeds in spite of the fault. */
 function isMet(
   { kind, bodyless, isUnasked, isAskedTwice, isAfterwards, needsAnswer }: Target,
   { name, nature }: Fault,

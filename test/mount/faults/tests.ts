@@ -1,8 +1,8 @@
 /**
- * The matrix of a service as tests: one a cell.
+ * The matrix of a service as tests: one test for each cell.
  *
- * `FAULT_CELLS='mkdir: 429' npx vitest run test/mount/faults` runs the cells whose name has it, all of them;
- * `FAULT_EVIDENCE=DIRECTORY` keeps there what the mount logged and asked where a cell comes out wrong.
+ * `FAULT_CELLS='mkdir: 429' npx vitest run test/mount/faults` runs all cells with this text in their names.
+ * `FAULT_EVIDENCE=DIRECTORY` saves the mount's log and requests there if a cell has a wrong result.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isComplete, leaveOut } from '../../support/extent.js';
@@ -12,7 +12,7 @@ import { type ServiceName, services } from './services.js';
 import { cellsInTurn } from './turns.js';
 
 const only = process.env.FAULT_CELLS;
-/** The complete matrix of one service on a slow machine. */
+/** Time for the complete matrix of one service on a slow machine. */
 const MATRIX_TIMEOUT_MS = 1_800_000;
 
 export function matrixTests(service: ServiceName): void {

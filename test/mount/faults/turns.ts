@@ -1,4 +1,4 @@
-/** Which cells the quick run takes: rule 4 of `test/support/extent.ts`. */
+/** The cells of the quick run: rule 4 of `test/support/extent.ts`. */
 import { batchesOf, nameOf } from './cells.js';
 import { type ServiceName, services } from './services.js';
 import { faultsOf, type Strength, strengths } from './table.js';
@@ -24,7 +24,7 @@ export function cellsInTurn(service: ServiceName): ReadonlySet<string> {
   return new Set(chosen.map(nameOf));
 }
 
-/** The same fault has the next turn in its other strength. */
+/** In the next turn, the same fault has its other strength. */
 export function turnOf(fault: string, strength: Strength): number {
   return faults.indexOf(fault) + strengths.indexOf(strength);
 }

@@ -3,7 +3,7 @@ import { cleanUpWorlds } from '../world.js';
 import { createFsxWorld, fsx } from './fsx.js';
 
 /**
- * Of each run, which is the same each time, so that it says something of what was changed; FSX_SEED and FSX_OPERATIONS
+ * The work of each run. It is the same each time, so that a failure points to the change under test. FSX_SEED and FSX_OPERATIONS
  * choose others. The long runs are in scripts/fsx.
  */
 const OPERATIONS = Number(process.env.FSX_OPERATIONS ?? 200);

@@ -6,22 +6,22 @@ import { createServiceWorld, type World } from '../world.js';
 
 export interface FsxOptions {
   readonly seed: number;
-  /** It ends after so many operations, … */
+  /** It ends after this many operations, … */
   readonly operations?: number;
-  /** … or so many seconds, without end where neither is said. */
+  /** … or this many seconds. Without either it never ends. */
   readonly seconds?: number;
   readonly writeBack: boolean;
-  /** How often it is mounted again, against the sum of the weights of the operations, which is about 40. */
+  /** The weight of a remount. The weights of the other operations add up to about 40. */
   readonly remounts: number;
 }
 
-/** Unmounts, empties the cache where told `cold`, and mounts again. */
+/** Unmounts, empties the cache if `cold`, and mounts again. */
 const remount = (flags: readonly string[]): string => `
   $SYNCMOUNT umount "$MNT" || exit
   if [ "$1" = cold ]; then rm -rf "$SYNCMOUNT_CACHE_DIR"; fi
   exec $SYNCMOUNT mount work: "$MNT" ${flags.join(' ')}`;
 
-/** Low enough that the larger sizes go in chunks and take their names afterwards. */
+/** So low that the larger sizes go in chunks and get their names afterwards. */
 const simpleUploadLimit = 300_000;
 
 function sandboxOptions(provider: ProviderName): AnySandboxOptions {
@@ -29,12 +29,12 @@ function sandboxOptions(provider: ProviderName): AnySandboxOptions {
   return provider === 'acronis' ? { provider } : { provider, simpleUploadLimit };
 }
 
-/** The world must be ended by the caller. */
+/** The caller must end the world. */
 export async function createFsxWorld(provider: ProviderName): Promise<World> {
   return createServiceWorld(sandboxOptions(provider));
 }
 
-/** How many operations were done. Throws with a script that does again what went wrong. */
+/** Returns the number of operations. Throws an error with a script that repeats the failure. */
 export async function fsx(world: World, options: FsxOptions): Promise<number> {
   const { seed, operations = Number.POSITIVE_INFINITY, seconds = Number.POSITIVE_INFINITY, remounts } = options;
   const flags = [...['--binding', 'kernel'], ...(options.writeBack ? ['--write-back'] : [])];
