@@ -22,8 +22,7 @@ const place = z.object({
 
 export type NamePlace = z.infer<typeof place>;
 
-/** Unknown fields stay in the entry: a later version of the program wrote them. */
-const entrySchema = z.looseObject({
+const entrySchema = z.object({
   /** The service's id of the folder, or its path where folders have no ids. */
   folder: z.string().min(1),
   /** The object's name at the service; the name in the mount if the service has no object of it. */
@@ -67,7 +66,8 @@ const entrySchema = z.looseObject({
   belongs: place.optional(),
 });
 
-export type MetadataEntry = z.infer<typeof entrySchema>;
+/** Unknown fields stay in the entry: a later version of the program wrote them. */
+export type MetadataEntry = z.infer<typeof entrySchema> & { readonly [field: string]: unknown };
 export type EntryKind = MetadataEntry['kind'];
 /** An entry to write: the store adds the clock. */
 export type NewEntry = Omit<MetadataEntry, 'clock'> & Pick<MetadataEntry, 'folder' | 'name' | 'kind'>;
@@ -87,8 +87,9 @@ export interface EntryLine {
 /** Null if the line is not an entry that this version understands. */
 export function parseEntry(line: string): MetadataEntry | null {
   try {
-    const parsed = entrySchema.safeParse(JSON.parse(line));
-    return parsed.success ? parsed.data : null;
+    // The schema only checks. Its copy would lack the unknown fields, or take longer to make than all the rest.
+    const entry: unknown = JSON.parse(line);
+    return entrySchema.safeParse(entry).success ? (entry as MetadataEntry) : null;
   } catch {
     return null;
   }

@@ -312,12 +312,13 @@ function* replaceEntries(
     let isFull = false;
     for (const each of some) {
       isFull = pieces.isFull() || isFull;
-      held.add(keyOf(each.entry));
+      if (!isNew) held.add(keyOf(each.entry));
     }
     if (isFull) yield;
     tables.putOthers(machine, pack, some);
   }
-  for (const row of isNew ? [] : tables.otherNames(machine, pack)) {
+  if (isNew) return;
+  for (const row of tables.otherNames(machine, pack)) {
     if (held.has(keyOf(row))) continue;
     if (pieces.isFull()) yield;
     tables.retract(machine, row);
