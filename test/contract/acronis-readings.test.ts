@@ -74,3 +74,25 @@ for (const name of (Object.keys(values) as (keyof AcronisReadings)[]).filter((na
             expect(Object.keys(treeOf(room))).toEqual(['File']);
           });
       });
+
+/** The document names no method for an action. It is looked for once. */
+test.each(values.unofferedMethod)(
+  'files are removed where the action takes DELETE, and POST is a %i',
+  async (status) => {
+    const readings = { deletion: 'action', deleteActionMethod: 'DELETE', unofferedMethod: status } as const;
+    const server = await AcronisServer.open({ readings });
+    try {
+      for (const name of ['a', 'b', 'c']) await server.store.putFile(`/${name}`, name);
+      const provider = server.connect();
+      const files = await provider.list((await provider.account()).root);
+      const [first, ...others] = files.map((entry) => () => provider.remove(entry));
+      await first?.();
+      server.sandbox.log.clear();
+      for (const remove of others) await remove();
+      expect(server.store.tree()).toEqual([]);
+      expect(server.sandbox.log.entries().map(({ route }) => route.split(' ')[0])).toEqual(['DELETE', 'DELETE']);
+    } finally {
+      await server.close();
+    }
+  },
+);

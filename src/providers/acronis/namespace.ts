@@ -21,6 +21,8 @@ export class Namespace {
   readonly #log: Log;
   /** Whether the server offers deletion. The document has no such call. */
   deletion: 'unknown' | 'offered' | 'absent' = 'unknown';
+  /** The method of an action that deletes: the document names none. */
+  #actionMethod: 'POST' | 'DELETE' = 'POST';
 
   constructor(api: AcronisApi, nodes: Nodes, nameLocks: NameLocks, log: Log = silentLog) {
     this.#api = api;
@@ -206,18 +208,18 @@ export class Namespace {
     const url = action ?? this.#api.nodeUrl(entry.id);
     try {
       // If the action's URL is the node itself, the method is DELETE, as the document shows it for devices.
-      const method = action === undefined || action.endsWith(entry.id) ? 'DELETE' : 'POST';
+      const method = action === undefined || action.endsWith(entry.id) ? 'DELETE' : this.#actionMethod;
       const call = this.#api.actionCall(method, action === undefined ? template : `${template} (action)`, url, {
         idempotent: true,
       });
       await this.#api.act(call, options, isGone).catch(async (error: unknown) => {
-        if (method === 'DELETE' || !isCode(error, 'unsupported')) throw error;
-        // The server refused POST: try DELETE, as the document shows it for devices.
+        if (method === 'DELETE' || !isRefusal(error)) throw error;
+        // The server refused POST, or the deletion: try DELETE, as the document shows it for devices.
         await this.#api.act({ ...call, method: 'DELETE', route: `DELETE ${template} (action)` }, options, isGone);
+        this.#actionMethod = 'DELETE';
       });
     } catch (error) {
-      const isRefusal = isCode(error, 'unsupported') || isCode(error, 'not-found') || isCode(error, 'permission');
-      if (!isRefusal && !isCode(error, 'protocol')) throw withoutName(error);
+      if (!isRefusal(error) && !isCode(error, 'protocol')) throw withoutName(error);
       if (await isGone(options)) {
         this.#nodes.forget(entry);
         throw new ProviderError('not-found', 'it is gone already', { cause: error, data: {} });
@@ -279,6 +281,11 @@ function notFound(): never {
 
 function isCode(error: unknown, code: ProviderError['code']): boolean {
   return error instanceof ProviderError && error.code === code;
+}
+
+/** What a server may answer to a method that it does not offer. */
+function isRefusal(error: unknown): boolean {
+  return isCode(error, 'unsupported') || isCode(error, 'not-found') || isCode(error, 'permission');
 }
 
 function codeOf(error: unknown): string {
