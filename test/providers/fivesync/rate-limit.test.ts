@@ -23,7 +23,8 @@ const base: LimitState = {
   pausedUntil: 0,
   isPauseFromServer: true,
   foregroundWaiting: 0,
-  isProbing: false,
+  maxInFlight: Number.POSITIVE_INFINITY,
+  isBehind: false,
 };
 
 describe('a request', () => {
@@ -51,6 +52,16 @@ describe('a request', () => {
       { guess: 90_000 },
     ],
     ['no answer yet, no time to wait', { known: known(1), inFlight: 1 }, 'foreground', 0, { guess: 1000 }],
+    ['a pause was a guess, and one finds out', { inFlight: 1, maxInFlight: 1 }, 'foreground', 60_000, { wait: 1000 }],
+    ['a pause was a guess', { inFlight: 1, maxInFlight: 2 }, 'foreground', 60_000, 'go'],
+    ['an older one waits', { isBehind: true }, 'foreground', 60_000, { wait: 1000 }],
+    [
+      'an older one waits, and none is left',
+      { isBehind: true, known: known(0) },
+      'foreground',
+      60_000,
+      { refuse: hour },
+    ],
     ['people wait', { known: known(50), foregroundWaiting: 1 }, 'background', 60_000, { wait: 1000 }],
   ] as [string, Partial<LimitState>, Priority, number, 'go' | { wait?: number; refuse?: number; guess?: number }][])(
     '%s: %o, %s, %i ms',

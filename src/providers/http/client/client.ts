@@ -135,7 +135,7 @@ export class HttpClient {
   /** One try of a request with a small answer: sends it, checks the status, reads the body. Rejects with `TryFailure`. */
   async exchange(call: Call, begin: Begin, options: CallOptions): Promise<Answer> {
     const signed = call.unsigned !== true;
-    const release = await this.acquire(new URL(call.url).origin, call.route, options, signed);
+    const release = await this.acquire(new URL(call.url).origin, call.route, options, signed, begin.turn);
     try {
       const response = await this.send(call, new URL(urlOf(call)), signed, begin(), options.signal);
       const answer = await readAnswer(response, call.route);
@@ -151,10 +151,16 @@ export class HttpClient {
    * Takes a slot at one host and, if `signed`, one request of the account's rate limit. `send` must follow. Resolves with
    * the function that releases the slot.
    */
-  async acquire(origin: string, route: string, options: CallOptions, signed = true): Promise<() => void> {
+  async acquire(
+    origin: string,
+    route: string,
+    options: CallOptions,
+    signed = true,
+    turn?: number,
+  ): Promise<() => void> {
     // Many requests listen to one signal: the chunks of an upload, the pages of a list. More than ten are no leak.
     if (options.signal !== undefined) setMaxListeners(0, options.signal);
-    if (signed) await this.#limiter?.acquire(route, this.#maxWaitOf(options), options);
+    if (signed) await this.#limiter?.acquire(route, this.#maxWaitOf(options), options, turn);
     try {
       return await this.#acquireSlot(origin, route, options);
     } catch (error) {

@@ -24,8 +24,13 @@ export interface LimitState {
   readonly isPauseFromServer: boolean;
   /** Foreground requests that wait to be sent. */
   readonly foregroundWaiting: number;
-  /** The pause was cut to `longestPause`, so the limit may still hold: send one request at a time to find out. */
-  readonly isProbing: boolean;
+  /**
+   * Requests that may be in flight at once. After a pause whose length was a guess, or was cut to `longestPause`, the limit may still
+   * hold: one request finds out, and each good answer allows one more. Otherwise infinite.
+   */
+  readonly maxInFlight: number;
+  /** An older request of the same priority waits. */
+  readonly isBehind: boolean;
 }
 
 export type Admission =
@@ -57,13 +62,14 @@ export function admit(state: LimitState, priority: Priority, maxWaitMs: number, 
       ? { act: 'wait', ms: Math.min(inFlightWaitMs, maxWaitMs) }
       : { act: 'refuse', retryAfterMs: inFlightWaitMs, isFromServer: false };
   if (priority === 'background' && state.foregroundWaiting > 0) return waitForAnswer;
-  if (state.isProbing && state.inFlight > 0) return waitForAnswer;
   const { known, inFlight } = state;
-  if (known === null) return { act: 'go' };
+  if (inFlight >= state.maxInFlight) return waitForAnswer;
+  const go: Admission = state.isBehind ? waitForAnswer : { act: 'go' };
+  if (known === null) return go;
   const floor = priority === 'background' ? reserveOf(known.limit) : 0;
-  if (known.remaining - inFlight > floor) return { act: 'go' };
+  if (known.remaining - inFlight > floor) return go;
   // The window has ended: send one request, whose answer says how many are left in the new window.
-  if (known.resetAt <= now) return inFlight === 0 ? { act: 'go' } : waitForAnswer;
+  if (known.resetAt <= now) return inFlight === 0 ? go : waitForAnswer;
   // More may be left than computed: the server may have counted a request in `known` that `inFlight` counts too.
   if (known.remaining > floor && inFlight > 0) return waitForAnswer;
   return waitOrRefuse(known.resetAt - now, true);
@@ -100,10 +106,11 @@ export class RateLimiter {
   #inFlight = 0;
   #pausedUntil = 0;
   #isPauseFromServer = false;
-  #isProbing = false;
+  #maxInFlight = Number.POSITIVE_INFINITY;
   /** The log already says that the limit is used up until then. */
   #announcedUntil = 0;
-  #foregroundWaiting = 0;
+  #turns = 0;
+  readonly #waiting = new Set<Waiter>();
   #guessedPauses = 0;
   #refused: { readonly what: string; readonly until: number } | null = null;
   #change = signalOnce();
@@ -130,32 +137,35 @@ export class RateLimiter {
 
   /**
    * Resolves when the request may be sent; `release` must follow. Rejects with `rate-limited` if that will not be within
-   * `maxWaitMs` (with `data.resetAt` if the server said when), or with `aborted`.
+   * `maxWaitMs` (with `data.resetAt` if the server said when), or with `aborted`. Of those that wait, the oldest goes first (`turn`).
    */
-  async acquire(route: string, maxWaitMs: number, options: RequestOptions = {}): Promise<void> {
+  async acquire(route: string, maxWaitMs: number, options: RequestOptions = {}, turn = this.takeTurn()): Promise<void> {
     const until = this.#time.now() + maxWaitMs;
     const priority = options.priority ?? 'foreground';
-    let waiting = false;
+    const waiter: Waiter = { priority, turn };
     try {
       for (;;) {
         const now = this.#time.now();
-        const admission = admit(this.#state(waiting), priority, Math.max(0, until - now), now);
+        const admission = admit(this.#stateFor(waiter), priority, Math.max(0, until - now), now);
         if (admission.act === 'go') break;
         if (admission.act === 'refuse') {
           const { retryAfterMs, isFromServer } = admission;
           if (isFromServer && priority === 'foreground') this.announce(this.#time.dateOf(now + retryAfterMs));
           throw refused(route, retryAfterMs, isFromServer ? this.#time.dateOf(now + retryAfterMs) : undefined);
         }
-        if (priority === 'foreground' && !waiting) {
-          waiting = true;
-          this.#foregroundWaiting += 1;
-        }
+        this.#waiting.add(waiter);
         await this.#wait(admission.ms, route, options.signal);
       }
       this.#inFlight += 1;
     } finally {
-      if (waiting) this.#foregroundWaiting -= 1;
+      // Others may have waited only because of this one.
+      if (this.#waiting.delete(waiter)) this.#notifyWaiters();
     }
+  }
+
+  /** The place of a new request among those that wait. It keeps it through all of its tries. */
+  takeTurn(): number {
+    return this.#turns++;
   }
 
   /**
@@ -204,7 +214,7 @@ export class RateLimiter {
       };
     if (status !== 429) {
       this.#guessedPauses = 0;
-      this.#isProbing = false;
+      this.#maxInFlight += 1;
       return;
     }
     // If requests are left, the 429 has another reason, and X-RateLimit-Reset says nothing about its end.
@@ -221,9 +231,11 @@ export class RateLimiter {
   /** Sends no request for `ms`. A time from the server (`guess` false) replaces a guess. */
   pause(ms: number, guess = false): void {
     const until = this.#time.now() + Math.min(ms, longestPause);
-    if (ms >= longestPause) this.#isProbing = true;
+    if (guess || ms >= longestPause) this.#maxInFlight = 1;
     if (!guess || until > this.#pausedUntil) this.#isPauseFromServer = !guess;
     this.#pausedUntil = guess ? Math.max(this.#pausedUntil, until) : until;
+    // It may be shorter than they thought.
+    this.#notifyWaiters();
     if (this.#known !== null && this.#known.remaining === 0 && !guess) this.#known = { ...this.#known, resetAt: until };
   }
 
@@ -247,14 +259,22 @@ export class RateLimiter {
     this.#log.warn({ resetAt }, `the request limit of the account is used up until ${localTime(resetAt)}`);
   }
 
-  #state(waiting: boolean): LimitState {
+  #stateFor({ priority, turn }: Waiter): LimitState {
+    let foregroundWaiting = 0;
+    let isBehind = false;
+    for (const other of this.#waiting) {
+      if (other.turn === turn) continue;
+      if (other.priority === 'foreground') foregroundWaiting += 1;
+      isBehind ||= other.priority === priority && other.turn < turn;
+    }
     return {
       known: this.#known,
       inFlight: this.#inFlight,
       pausedUntil: this.#pausedUntil,
       isPauseFromServer: this.#isPauseFromServer,
-      foregroundWaiting: this.#foregroundWaiting - (waiting ? 1 : 0),
-      isProbing: this.#isProbing,
+      foregroundWaiting,
+      isBehind,
+      maxInFlight: this.#maxInFlight,
     };
   }
 
@@ -275,6 +295,11 @@ export class RateLimiter {
     }
     if (signal?.aborted) throw new ProviderError('aborted', `${route}: cancelled`, { data: { route } });
   }
+}
+
+interface Waiter {
+  readonly priority: Priority;
+  readonly turn: number;
 }
 
 function signalOnce(): { readonly promise: Promise<void>; resolve(): void } {

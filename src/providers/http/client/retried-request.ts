@@ -12,7 +12,11 @@ import type { RateLimiter } from './rate-limit.js';
 import { type RetryPolicy, retryDelay } from './retry-delay.js';
 
 /** A try calls this when it has its slot at the host. Returns the stall timeout of the try, ms. */
-export type Begin = () => number;
+export interface Begin {
+  (): number;
+  /** See `RateLimiter.takeTurn`. */
+  readonly turn: number | undefined;
+}
 
 /** Finds out what an earlier try, whose answer was lost, has done. Undefined: nothing. */
 export type Lookup<T> = (options: CallOptions) => Promise<T | undefined>;
@@ -101,12 +105,13 @@ export class RetriedRequest<T> {
 
   async #run(attempt: (begin: Begin) => Promise<T>): Promise<T> {
     this.#requireTimeForLookup();
+    const begin = Object.assign(() => this.#beginTry(), { turn: this.#context.limiter?.takeTurn() });
     for (;;) {
       this.#tries++;
       this.#isUnderWay = false;
       let failure: TryFailure;
       try {
-        const answer = await attempt(this.#begin);
+        const answer = await attempt(begin);
         // With content, it is unknown how much of the time was transfer: charge nothing.
         if (this.#call.content === undefined) this.#spend();
         return answer;
@@ -130,7 +135,7 @@ export class RetriedRequest<T> {
     throw new ProviderError('timeout', `${route}: no time is left`, { data: { route } });
   }
 
-  readonly #begin: Begin = () => {
+  #beginTry(): number {
     const { deadlineMs, stallMs } = this.#context;
     const now = this.#time.now();
     this.#isUnderWay = true;
@@ -138,7 +143,7 @@ export class RetriedRequest<T> {
     // Idempotent requests get a little time in any case, because they confirm a finished change (what has been stored?).
     if (Number.isNaN(this.#deadline)) this.#deadline = now + Math.max(this.#allowedMs, deadlineMs * MIN_LOOKUP_SHARE);
     return Math.max(MIN_STALL_MS, Math.min(stallMs, this.#deadline - this.#reserveMs - now));
-  };
+  }
 
   #spend(): void {
     if (this.#begunAt === undefined) return;
@@ -191,14 +196,16 @@ export class RetriedRequest<T> {
 
   /** In ms. Null if another try is useless, or would not begin before the deadline. */
   #delayAfter({ error, retryAfterMs }: TryFailure): number | null {
-    const { random, retry, isClosed } = this.#context;
+    const { random, retry, isClosed, limiter } = this.#context;
     const isHopeless =
       isClosed() ||
       (this.#isUncertain && !this.#isIdempotent && this.#lookup === undefined) ||
       (error.code === 'protocol' && this.#tries >= PROTOCOL_TRIES);
     if (isHopeless) return null;
     const leftMs = this.#deadline - this.#reserveMs - this.#time.now();
-    return retryDelay({ tries: this.#tries, leftMs, retryAfterMs, random: random() }, retry);
+    // The limiter holds back all requests together. A longer wait of its own would put the one that was refused most often last.
+    const isPaced = error.code === 'rate-limited' && limiter !== undefined;
+    return retryDelay({ tries: isPaced ? 1 : this.#tries, leftMs, retryAfterMs, random: random() }, retry);
   }
 
   /** One of the tries may have succeeded, and only its answer was lost. */

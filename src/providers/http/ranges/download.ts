@@ -52,7 +52,7 @@ export async function openDownload(
   let url = new URL(urlOf(call));
   for (let hops = 0; ; hops++) {
     const signed = call.unsigned !== true && url.origin === home;
-    const release = await http.acquire(url.origin, call.route, options, signed);
+    const release = await http.acquire(url.origin, call.route, options, signed, begin.turn);
     let response: WireResponse;
     try {
       response = await http.send(call, url, signed, begin(), options.signal);
