@@ -1,4 +1,4 @@
-/** The process of a mount was killed and has not ended yet: it serves nobody, and still has its lock on the account. */
+/** The process of a mount was killed but has not ended yet: it answers nothing, and still holds its lock on the account. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, writeFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { cleanUpWorlds, createWorld } from './world.js';
 
 cleanUpWorlds();
 
-/** Locks the database in one thread, and ends its first one, as a killed process does whose other threads take longer. */
+/** Locks the database in one thread, and ends the main thread: like a killed process with other threads that end later. */
 const holder = (database: string): string => `
 import ctypes, sqlite3, threading, time
 def hold():

@@ -1,4 +1,4 @@
-/** `syncmount api`, as a process: what reaches the service, what is printed, and how it ends. */
+/** `syncmount api`, as a process: the request at the service, the output, and the exit status. */
 import { describe, expect, it } from 'vitest';
 import { cleanUpWorlds, createWorld } from '../world.js';
 

@@ -1,4 +1,4 @@
-/** `syncmount cache`: what is here is shown by its paths, let go, and fetched before it is read. */
+/** `syncmount cache`: it lists cached files by path, evicts them, and fetches them before they are read. */
 import { expect, it as only } from 'vitest';
 import { describeEach, isDownload, openWorld, protocols } from '../subjects.js';
 import { cleanUpWorlds, createWorld } from '../world.js';

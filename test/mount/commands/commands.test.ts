@@ -1,4 +1,4 @@
-/** What a person sees of the commands when mounts are dead, hang, or are named in another way; and where output goes nowhere. */
+/** The commands as a person sees them if mounts are dead, hang, or have other names, and if nobody reads the output. */
 import { spawn } from 'node:child_process';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -42,7 +42,7 @@ async function change(file: string, facts: object): Promise<void> {
   await writeFile(file, JSON.stringify({ ...JSON.parse(await readFile(file, 'utf8')), ...facts }));
 }
 
-/** A process that is none of ours. */
+/** A process of another program. */
 function stranger(): number {
   const child = spawn('sleep', ['1000'], { stdio: 'ignore' });
   onTestFinished(() => void child.kill('SIGKILL'));
@@ -91,7 +91,7 @@ describe('a mount whose process has died', () => {
 
   it('and one that hangs hide no other', long, async () => {
     const { world, other } = await twoMounts();
-    // Somebody who listens and says nothing, as a process does that was stopped.
+    // A listener that never answers, like a stopped process.
     const socket = join(world.directory, 'silent.sock');
     const server = createServer(() => undefined);
     await new Promise<void>((listening) => server.listen(socket, listening));
@@ -209,7 +209,7 @@ describe('an umount whose answer is late or lost', () => {
     world.sandbox.settings.latencyMs = 20_000;
     const before = world.sandbox.log.entries().length;
     expect(await world.out('find . | wc -l')).toBe('81');
-    // The first of the listings that were served is being asked for again.
+    // The mount asks again for the first of the listings that it served.
     await expect.poll(() => world.sandbox.log.entries().length).toBeGreaterThan(before);
     await world.umount();
     expect(await world.log()).not.toContain('serving an older listing');
@@ -282,7 +282,7 @@ describe('output that nobody takes', () => {
         'mount --help',
       ];
       for (const command of commands) {
-        // The reader has gone before the first line.
+        // The reader leaves before the first line.
         const gone = await world.sh(
           `(while [ ! -e "$TOP/go" ]; do sleep 0.02; done; $SYNCMOUNT ${command}) | (exec <&-; touch "$TOP/go")`,
         );

@@ -1,4 +1,4 @@
-/** The socket between the commands and a mount: neither end may be brought down by the other. */
+/** The socket between the commands and a mount: neither end can bring down the other. */
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { createConnection, createServer } from 'node:net';

@@ -13,7 +13,7 @@ describe('what people ask', () => {
     long,
     async () => {
       const world = await createWorld();
-      // Requests are counted: nothing else is stored meanwhile, however slow the machine.
+      // The test counts requests, so nothing else may be stored meanwhile, however slow the machine is.
       await world.mount('--metadata', 'local');
       await world.out(
         'mkdir -p "docs/Annual Report"; echo hello > "docs/Annual Report/report one.txt"; ln -s x docs/report-link',
@@ -66,7 +66,7 @@ describe('what people ask', () => {
     await world.out('ls -lR');
     world.sandbox.faults.add({ action: { kind: 'reset', when: 'before' } });
     const info = (name: string, ...flags: string[]) => world.cli(['info', ...flags, `${world.mnt}/d/${name}`]);
-    // This one has to be asked for.
+    // The mount must ask the service for this one.
     expect((await world.sh('mkdir made')).code).toBe(1);
     expect((await world.status()).outage).toBeDefined();
     const found = await info('known');

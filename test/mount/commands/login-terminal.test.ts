@@ -8,7 +8,7 @@ import { cleanUpWorlds, createServiceWorld, type World } from '../world.js';
 /** script(1) of util-linux gives a program a terminal. */
 const hasTerminal = spawnSync('script', ['--version']).status === 0;
 
-/** `syncmount login` at a terminal, where a person answers each question once it is asked. */
+/** `syncmount login` at a terminal: a person answers each question. */
 class Terminal {
   readonly ended: Promise<number | null>;
   said = '';

@@ -5,14 +5,14 @@ import type { AnySandboxOptions } from '../../../src/sandbox/index.js';
 import { cleanUpWorlds, createServiceWorld, createWorld, type World } from '../world.js';
 
 interface Begun {
-  /** What is printed for the person to open. */
+  /** The printed URL that the person must open. */
   readonly page: string;
-  /** Where the browser is to come back to, without its query. */
+  /** The URL to which the browser comes back, without its query. */
   readonly callback: string;
   readonly ended: Promise<{ code: number; said: string }>;
 }
 
-/** `syncmount login` up to the moment in which it waits for the browser. */
+/** Runs `syncmount login` until it waits for the browser. */
 async function begin(world: World, credentials: object): Promise<Begun> {
   const { provider, endpoints } = world.sandbox;
   const flags = Object.entries(endpoints).flatMap(([key, url]) => ['--endpoint', `${key}=${url}`]);

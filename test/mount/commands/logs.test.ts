@@ -1,4 +1,4 @@
-/** What a mount logs, where, and how a person reads it. */
+/** The log of a mount: its content, its place, and the command that shows it. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -83,7 +83,7 @@ describe('the log of a mount', () => {
   });
 
   it('is text for people where the mount stays in the foreground, and has priorities in the journal', async () => {
-    // It obeys signals once it has said that it is mounted.
+    // The mount obeys signals only after it has said that it is mounted.
     const endOf = (file: string): string =>
       `until grep -q 'mounted  ' "$TOP/${file}"; do sleep 0.05; done; kill -INT %1; wait %1; cat "$TOP/${file}"`;
     const shown = await world.shell(`set -m; $SYNCMOUNT mount -f work: "$MNT" 2> "$TOP/errors" & ${endOf('errors')}`);

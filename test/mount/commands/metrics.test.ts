@@ -1,4 +1,4 @@
-/** `--metrics ADDRESS` and `syncmount metrics`: what a mount counts while programs work in it. */
+/** `--metrics ADDRESS` and `syncmount metrics`: the numbers that a mount counts while programs work in it. */
 import { request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';

@@ -1,4 +1,4 @@
-/** A command ends when the service has not answered for its patience, and only then. */
+/** A command gives up if the service has not answered for the time of its patience, and not earlier. */
 import { expect, it } from 'vitest';
 import { withPatience } from '../../../src/mount/session/patience.js';
 import type { RequestMetrics } from '../../../src/providers/request-metrics.js';

@@ -1,17 +1,17 @@
-/** `syncmount pin`: what is pinned is here, whole and up to date, without being asked for, and without the service. */
+/** `syncmount pin`: pinned files are on this machine, whole and up to date, before a program reads them, and without the service. */
 import { createHash } from 'node:crypto';
 import { expect, it as only } from 'vitest';
 import { isComplete, long } from '../../support/extent.js';
 import { describeEach, isDownload, openWorld, protocols, type Subject, traits } from '../subjects.js';
 import { cleanUpWorlds, createWorld, type World } from '../world.js';
 
-/** 2,000 files on the service that has one list of all of them; elsewhere, and in the quick run, a tenth. */
+/** 2,000 files on the service with one list of all files. On the others, and in the quick run, a tenth. */
 const sizeOf = ({ provider }: Subject): { folders: number; filesEach: number } =>
   isComplete && provider === '5sync' ? { folders: 20, filesEach: 100 } : { folders: 5, filesEach: 40 };
 
 const sumOfAll = 'find . -type f -print0 | sort -z | xargs -0 md5sum | md5sum';
 
-/** Waits until all that is pinned is here. */
+/** Waits until all pinned files are on this machine. */
 async function allHere(world: World, files?: number): Promise<void> {
   await expect
     .poll(async () => (await world.status()).pins, { timeout: 120_000 })

@@ -1,4 +1,4 @@
-/** `user.syncmount.state` and `.pinned`: how a file is kept, told without a request, and never copied by programs. */
+/** `user.syncmount.state` and `.pinned`: they tell the state of a file without a request, and programs never copy them. */
 import { expect } from 'vitest';
 import { describeEach, openWorld, subjects, traits } from '../subjects.js';
 import { cleanUpWorlds } from '../world.js';

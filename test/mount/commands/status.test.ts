@@ -1,4 +1,4 @@
-/** `syncmount status` for people: what is on its way with its rate, and a view that is drawn in place on a terminal. */
+/** `syncmount status` for people: transfers in flight with their rates, and a view that is redrawn in place on a terminal. */
 import { spawn, spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -119,7 +119,7 @@ describe.skipIf(!hasTerminal)('on a terminal (needs script of util-linux)', () =
     await expect.poll(() => said.slice(before)).toMatch(/and \d+ more lines/);
     terminal.stdin.write('\u0003');
     await ended;
-    // Nothing is cleared before it is drawn anew: no flicker.
+    // It redraws without clearing first, so it does not flicker.
     expect(said).not.toContain('\u001b[2J');
     const [, after = ''] = said.split(leave);
     expect(after).toMatch(/status 0/);

@@ -1,4 +1,4 @@
-/** The trash of the desktop on a mount, by the programs that use it and by `syncmount trash`. */
+/** The desktop's trash on a mount, used by desktop programs and by `syncmount trash`. */
 import { describe, expect, it } from 'vitest';
 import { long } from '../../support/extent.js';
 import { describeEach, openWorld, type Subject } from '../subjects.js';
@@ -12,7 +12,7 @@ const subjects: readonly Subject[] = [
 
 const top = `.Trash-${process.getuid?.() ?? 0}`;
 
-/** As GIO restores and empties (its daemon, gvfsd-trash, does it): by the info files, with rename(2) and unlink(2). */
+/** Restores and empties like GIO (its daemon gvfsd-trash): by the info files, with rename(2) and unlink(2). */
 const desktop = `
 import os, sys, urllib.parse
 top = os.path.join(os.environ['MNT'], '${top}')

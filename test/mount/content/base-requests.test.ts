@@ -1,4 +1,4 @@
-/** What needs all of a stored file without reading it: how many requests that is, and what is refused for want of them. */
+/** Calls that need the whole stored file without reading it: the number of their requests, and their refusal if too few are left. */
 import { describe, expect, it } from 'vitest';
 import { openWorld } from '../subjects.js';
 import { cleanUpWorlds, type World } from '../world.js';

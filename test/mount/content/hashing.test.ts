@@ -1,9 +1,9 @@
-/** Nobody waits for work about a content that he is about to remove or to rename. */
+/** A program that removes or renames a file does not wait for the hashing of its content. */
 import { beforeEach, expect } from 'vitest';
 import { describeEach, openWorld, overKernel } from '../subjects.js';
 import { cleanUpWorlds, type World } from '../world.js';
 
-/** Of a content that takes half an hour to be hashed, ms. */
+/** For a content whose hashing takes half an hour, ms. */
 const PROMPT = 60_000;
 
 describeEach(overKernel, 'while the hashes of a terabyte are computed for $provider', (subject, { it }) => {

@@ -1,4 +1,4 @@
-/** Files that the kernel reads by itself while they wait for their upload: nobody may notice but by the clock. */
+/** Files that the kernel reads by itself (passthrough) while they wait for their upload. Programs must notice only the speed. */
 import { createHash } from 'node:crypto';
 import { release } from 'node:os';
 import { beforeEach, expect } from 'vitest';
@@ -25,7 +25,7 @@ describeEach(overKernel, 'passthrough of the spool on $provider', (subject, { un
     refuse();
   });
 
-  /** Reads of the mount's process on its own account: what the kernel reads by itself is not among them. */
+  /** The reads of the mount's process itself, without passthrough reads of the kernel. */
   const bytesRead = async (script: string): Promise<number> => {
     const counted = `awk '/^rchar/ { print $2 }' /proc/${pid}/io`;
     return Number(

@@ -1,4 +1,4 @@
-/** Files that the kernel writes by itself: nobody may notice but by the clock. */
+/** Files that the kernel writes by itself (passthrough). Programs must notice only the speed. */
 import { createHash } from 'node:crypto';
 import { release } from 'node:os';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -24,7 +24,7 @@ describe.skipIf(!isPossible)('passthrough of writes (skipped before Linux 6.9 an
   });
 
   const until = (what: () => Promise<boolean>) => expect.poll(what).toBe(true);
-  /** Runs a script; answers what the mount's process itself has written until all is stored, bytes: at least what it sent. */
+  /** Runs a script. Returns the bytes that the mount's process itself wrote until all is stored: at least those that it sent. */
   const written = async (script: string): Promise<number> => {
     const counted = `awk '/^wchar/ { print $2 }' /proc/${pid}/io`;
     // The first file that is handed out has the reserve laid by.
@@ -40,7 +40,7 @@ describe.skipIf(!isPossible)('passthrough of writes (skipped before Linux 6.9 an
       .update(await world.sandbox.store.readFile(path))
       .digest('hex');
   const uploads = (routes: string[]): string[] => routes.filter((route) => /^(POST|PUT) .*(files|upload)/.test(route));
-  /** The mount dies, as it stands; what had it open fails. */
+  /** Kills the mount as it is. Programs with open files fail. */
   const kill = async (): Promise<void> => {
     process.kill(pid, 'SIGKILL');
     await until(async () => (await world.cli(['status', '--json'])).stdout.trim() === '[]');

@@ -1,4 +1,4 @@
-/** Files that the kernel reads by itself from our cache: nobody may notice but by the clock. */
+/** Files that the kernel reads by itself from our cache (passthrough). Programs must notice only the speed. */
 import { createHash } from 'node:crypto';
 import { release } from 'node:os';
 import { beforeEach, expect } from 'vitest';
@@ -22,7 +22,7 @@ describeEach(overKernel, 'passthrough on $provider', (subject, { unless }) => {
     createHash('md5')
       .update(await world.sandbox.store.readFile(path))
       .digest('hex');
-  /** Reads of the mount's process on its own account: what the kernel reads by itself is not among them. */
+  /** The reads of the mount's process itself, without passthrough reads of the kernel. */
   const bytesRead = (script: string): Promise<number> =>
     world
       .out(
@@ -30,7 +30,7 @@ describeEach(overKernel, 'passthrough on $provider', (subject, { unless }) => {
         echo $(( $(awk '/^rchar/ { print $2 }' /proc/$PID/io) - before ))`.replaceAll('$PID', `${pid}`),
       )
       .then(Number);
-  /** What was changed just now is not kept where no checksum tells its revisions apart. */
+  /** Without a checksum that tells revisions apart, a file that changed a moment ago is not cached. */
   const settled = (path: string): void => world.sandbox.store.setModified(path, Date.now() - 60_000);
   let pid = 0;
   const mount = async (...flags: string[]): Promise<void> => {

@@ -14,9 +14,9 @@ describeEach(subjects, 'reading from $provider over the $binding binding', (subj
   });
 
   const { provider } = subject;
-  /** The cache and what it fetches know nothing of bindings. */
+  /** The cache and its downloads do not depend on the binding. */
   const once = unless(({ binding }) => binding !== 'kernel', 'the same code under every binding');
-  /** Nor of services. */
+  /** Nor on the service. */
   const onOne = unless(
     (one) => one.binding !== 'kernel' || one.provider !== '4shared',
     'the same code under every binding and service',
@@ -59,7 +59,7 @@ describeEach(subjects, 'reading from $provider over the $binding binding', (subj
     expect(await downloaded(() => world.out('head -c 65536 photo.bin | wc -c'))).toBeLessThan(4 * MIB);
   });
 
-  /** Downloads of a program that opens the file, reads `pieces` of [offset, length], and ends. */
+  /** The downloads for a program that opens the file, reads `pieces` of [offset, length], and ends. */
   const looks = async (name: string, pieces: string): Promise<{ requests: number; bytes: number }> => {
     const script = `import os, sys
 fd, size = os.open(sys.argv[1], os.O_RDONLY), os.stat(sys.argv[1]).st_size

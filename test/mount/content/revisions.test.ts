@@ -1,4 +1,4 @@
-/** Whoever has a file open is never given bytes of two revisions, also where nothing says which revision a part is of. */
+/** A program with an open file never gets bytes of two revisions, even if nothing tells the revision of a part. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { isChosen } from '../../support/extent.js';
 import { openWorld } from '../subjects.js';

@@ -1,4 +1,4 @@
-/** Holes, ranges of zeros, and files without a name: scripts that have to say the same on the mount as on a local disk. */
+/** Holes, ranges of zeros, and files without a name: scripts must print the same on the mount as on a local disk. */
 import { describe, expect } from 'vitest';
 import { long } from '../../support/extent.js';
 import { describeEach, overKernel, shareWorld } from '../subjects.js';
@@ -41,7 +41,7 @@ describeEach(overKernel, 'sparse files on $provider', (subject, turns) => {
     await python('w', script),
   ];
 
-  /** How a file of O_TMPFILE gets a name. */
+  /** Gives a name to a file of O_TMPFILE. */
   const linked = async (): Promise<void> => {
     const [local, mounted] = await both(`
 def link(f, name):

@@ -200,7 +200,7 @@ fd = os.open('remote.txt', os.O_RDONLY); os.unlink('remote.txt'); print(os.read(
     for (const act of ['rm f', 'mv f g', 'mv -f f there']) {
       await world.out('echo there > there');
       await world.untilWaiting(0, 0);
-      // Whoever asks what became of it before the answer comes is told that nothing is there.
+      // A look for the result before the answer finds nothing.
       const action = { kind: 'stall', ms: 300, performed: true } as const;
       const late = faults.add({ ...traits[provider].bringing, times: 1, action });
       await world.out('echo content > f');

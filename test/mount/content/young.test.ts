@@ -1,6 +1,6 @@
 /**
- * A service that tells no checksums, and times in whole seconds: another client stores a content of the same size twice within one
- * second, and nothing in a listing tells the two apart.
+ * A service tells no checksums, and only whole seconds. If another client stores two contents of the same size within one second,
+ * nothing in a listing tells them apart.
  */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { kill } from '../kill.js';

@@ -1,4 +1,4 @@
-/** Hard links are carried by the account: names of one inode on one machine are names of one inode on every other. */
+/** The account carries hard links: names of one inode on one machine are names of one inode on every other machine. */
 import { expect } from 'vitest';
 import { long } from '../../support/extent.js';
 import { describeEach, openWorld, protocols } from '../subjects.js';

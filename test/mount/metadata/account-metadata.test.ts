@@ -1,6 +1,6 @@
 /**
- * What the service cannot hold is carried by the account: a tree that one machine makes is the same on another one, whose config, state
- * and cache are fresh.
+ * The account carries metadata that the service has no field for: a tree of one machine is the same on another machine with fresh
+ * config, state and cache.
  */
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -22,7 +22,7 @@ const lookAgain = look.replace('|%A@', '');
 const isRoot = process.getuid?.() === 0;
 const carried = ['--metadata', 'account'] as const;
 
-/** A tree with all that a service does not know. */
+/** A tree with everything that a service does not know. */
 const make = `
 mkdir -p a/b 'a/with space' empty
 echo one > a/one; echo two > a/b/two; echo plain > plain; printf x > 'a/with space/x'
@@ -234,7 +234,7 @@ describeEach(
   (subject, turns) => {
     cleanUpWorlds();
 
-    /** `TWO_MACHINES_SECONDS=600 npx vitest run account-metadata -t 'the same tree'` goes on for so long. */
+    /** `TWO_MACHINES_SECONDS=600 npx vitest run account-metadata -t 'the same tree'` runs for that time. */
     const LONG_SECONDS = Number(process.env.TWO_MACHINES_SECONDS ?? 0);
 
     /**

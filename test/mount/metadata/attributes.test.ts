@@ -1,6 +1,6 @@
 /**
- * Modes, owners, extended attributes and ACLs: scripts that run in a directory of the mount and in one of the local disk, and
- * have to say the same there.
+ * Modes, owners, extended attributes and ACLs: scripts run in a directory of the mount and in one of the local disk, and must
+ * print the same.
  */
 import { expect } from 'vitest';
 import { long } from '../../support/extent.js';

@@ -1,4 +1,4 @@
-/** 5sync has no directories but by their files: those that a machine removes or renames go on the others, which listed them, too. */
+/** On 5sync a directory exists only through its files. If one machine removes or renames it, it also goes on machines that listed it. */
 import { expect, it } from 'vitest';
 import { long } from '../../support/extent.js';
 import { openWorld } from '../subjects.js';

@@ -1,4 +1,4 @@
-/** What a program finds of groups and times on a local disk, it finds here. */
+/** Programs see the same groups and times as on a local disk. */
 import { expect } from 'vitest';
 import { describeEach, openWorld, subjects, traits } from '../subjects.js';
 import { cleanUpWorlds } from '../world.js';

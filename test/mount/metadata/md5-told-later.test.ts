@@ -1,4 +1,4 @@
-/** 4shared may tell the md5 of a file only after its upload: what this machine has stored is known as its own all the same. */
+/** 4shared may tell the md5 of a file only after its upload. This machine recognises its own content all the same. */
 import { expect, it } from 'vitest';
 import { openWorld } from '../subjects.js';
 import { cleanUpWorlds } from '../world.js';

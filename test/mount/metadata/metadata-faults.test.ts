@@ -1,5 +1,5 @@
 // @module-tag long
-/** The requests of the metadata store fail, stall and lie like all others: nothing is lost, nothing hangs, and what was meant shows in the end. */
+/** The requests of the metadata store fail, stall and lie like all others. Nothing is lost or hangs, and in the end all changes show. */
 import { expect } from 'vitest';
 import type { FaultAction } from '../../../src/sandbox/faults.js';
 import { describeEach, openWorld, protocols } from '../subjects.js';

@@ -1,6 +1,6 @@
 /**
- * An account that does not take the metadata: its quota is used up, or the login may only read. Programs notice nothing, nothing is lost
- * on this machine, people are told, and the account gets it as soon as it takes it.
+ * An account refuses the metadata, because its quota is used up or the login may only read. Programs notice nothing, nothing is lost
+ * on this machine, people are told, and the metadata is stored as soon as the account accepts it.
  */
 import { expect } from 'vitest';
 import type { FaultRule } from '../../../src/sandbox/faults.js';

@@ -1,5 +1,5 @@
 // @module-tag long
-/** The upkeep of the metadata in the account through the mount: its files grow fewer again, and what is removed goes on every machine. */
+/** Compaction of the metadata in the account, through the mount: its files become fewer again, and removed entries go on every machine. */
 import { expect } from 'vitest';
 import { describeEach, openWorld, protocols } from '../subjects.js';
 import { cleanUpWorlds, joinWorld, type World } from '../world.js';

@@ -1,4 +1,4 @@
-/** Names that one machine gives up and gives to something else: the other machine shows what has the name now. */
+/** One machine gives a name to something else. The other machine shows the new owner of the name. */
 import { expect } from 'vitest';
 import { long } from '../../support/extent.js';
 import { describeEach, openWorld, overKernel } from '../subjects.js';

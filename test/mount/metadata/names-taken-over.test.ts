@@ -1,6 +1,6 @@
 /**
- * What this machine's entry tells of goes elsewhere, and something else takes its name: the entry goes, and the one of what has the name now
- * stays.
+ * An object with a metadata entry of this machine moves elsewhere, and another object takes its name. The old entry goes, and the entry
+ * of the new object stays.
  */
 import { expect } from 'vitest';
 import { long } from '../../support/extent.js';

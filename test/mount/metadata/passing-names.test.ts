@@ -1,4 +1,4 @@
-/** What takes a name elsewhere leaves the metadata of its namesakes alone: it never has that name beside them, not even for a moment. */
+/** An object that takes a name elsewhere leaves the metadata of its namesakes alone: they never share the name, not even for a moment. */
 import { expect } from 'vitest';
 import { describeEach, openWorld, protocols } from '../subjects.js';
 import { cleanUpWorlds, joinWorld } from '../world.js';

@@ -1,5 +1,5 @@
 // @module-tag long
-/** Each kind of name replaced by each other one on another machine, and then removed, renamed or replaced again: all machines show the same. */
+/** Another machine replaces each kind of name by each other kind, then removes, renames or replaces it again. All machines agree. */
 import { resolve } from 'node:path';
 import { expect } from 'vitest';
 import { isComplete } from '../../support/extent.js';

@@ -1,4 +1,4 @@
-/** What tools expect of times, open files and slow closes: issue 3's list. */
+/** Times, open files and slow closes as tools expect them: the list of issue 3. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { beforeEach, describe, expect, it } from 'vitest';

@@ -1,4 +1,4 @@
-/** What one machine does to names is what another one shows: swaps of open files, and changes by clocks that are a day apart. */
+/** One machine shows the other's changes of names: swaps of open files, and changes by clocks that are a day apart. */
 import { expect } from 'vitest';
 import { long } from '../../support/extent.js';
 import { describeEach, openWorld, overKernel, protocols, type Subject, traits } from '../subjects.js';
@@ -11,7 +11,7 @@ const tree = `find . -mindepth 1 -type d -printf '%P|%y|%m\\n' -o -type f -print
 
 const lacksRenames = ({ provider }: Subject): boolean => !traits[provider].movesFolders;
 
-/** Prints what has to be the same on a local disk. `p` and `q` keep their kinds of content; what is in them changes places. */
+/** Prints what must be the same on a local disk. `p` and `q` keep their kinds of content, but swap their entries. */
 const swap = `
 mkdir p q p/sub q/sub; echo 'of p' > p/f; echo 'of q' > q/g; chmod 600 p/f; chmod 4755 q/g; setfattr -n user.from -v p p/f
 echo x > p/sub/x; echo y > q/sub/y; chmod 700 p/sub; echo plain > p/plain; ln -s target q/link; mkdir q/other; echo z > q/other/z
@@ -57,7 +57,7 @@ describeEach(overKernel, 'two machines on $provider', (subject, turns) => {
     );
 });
 
-/** The machine's clock goes wrong by so many days, for all mounts of this world. */
+/** Sets the machine's clock wrong by this many days, for all mounts of this world. */
 function setClock(world: World, days: number): void {
   const script = `const now=Date.now;Date.now=()=>now()+${days * 86_400_000}`;
   world.env.NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(script)}`;

@@ -1,4 +1,4 @@
-/** A service may keep a name otherwise than it was asked for, and say so in its answer, or only in the next listing. */
+/** A service may store another name than the requested one, and tell so in its answer, or only in the next listing. */
 import { expect } from 'vitest';
 import { describeEach, openWorld, protocols } from '../subjects.js';
 import { cleanUpWorlds, joinWorld, type World } from '../world.js';

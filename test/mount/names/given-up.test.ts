@@ -1,10 +1,10 @@
-/** A listing that nobody waits for any more is cancelled: the pages that it has not asked for are never asked for. */
+/** The mount cancels a listing when nobody waits for it any more: it requests no further page. */
 import { describe, expect, it } from 'vitest';
 import { long } from '../../support/extent.js';
 import { eachService, openWorld } from '../subjects.js';
 import { cleanUpWorlds } from '../world.js';
 
-/** A page takes so long, ms: on a busy machine too, those who wait are killed long before the last one. */
+/** The time of one page, ms. Even on a busy machine, the waiting programs are killed long before the last page. */
 const PAGE_MS = 2000;
 
 /** On 5sync a poll for changes, 5 s after the mount, reads the list for itself: test/providers/fivesync/fivesync.test.ts counts there. */

@@ -1,4 +1,4 @@
-/** Hard links through the kernel: one inode, whatever its names, as on the local disk. */
+/** Hard links through the kernel: one inode under all of its names, as on the local disk. */
 import { expect } from 'vitest';
 import { describeEach, openWorld, shareWorld, subjects } from '../subjects.js';
 import { cleanUpWorlds, type World } from '../world.js';
@@ -177,7 +177,7 @@ print(libc.renameat2(-100, b'f', -100, b'n', 4), ctypes.get_errno())"`),
     const sent = await world.routesOf(() => world.out('cp -al r/d/alone r/again; cp -al r/f s; stat -c %h s'));
     expect(sent.filter((route) => route !== 'GET /changes')).toEqual([]);
     expect(await world.out('stat -c %h s r/again')).toBe('4\n2');
-    // A snapshot of what has not changed is links alone.
+    // A snapshot without changes consists only of links.
     await world.out('rsync -aH --specials --link-dest=../r "$TOP/t/" snap/');
     expect(await world.out('stat -c %i r/f snap/f | uniq | wc -l; stat -c %h snap/d/alone')).toBe('1\n3');
     expect(

@@ -1,5 +1,5 @@
 // @module-tag long
-/** Names of one inode by the thousand: what they cost does not grow faster than they do, and copies of a tree share what stays. */
+/** Thousands of names of one inode: the cost grows no faster than their number, and copies of a tree share unchanged files. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'vitest';
 import { describeEach, openWorld, protocols } from '../subjects.js';

@@ -1,4 +1,4 @@
-/** Where moving a folder makes a copy of it and deletes the original (4shared's document says so), all that is in it has other ids. */
+/** If a move of a folder is a copy and a deletion at the service (as in 4shared's document), everything in the folder gets new ids. */
 import { describe, expect, it } from 'vitest';
 import { kill } from '../kill.js';
 import { cleanUpWorlds, createWorld, joinWorld, type World } from '../world.js';

@@ -1,4 +1,4 @@
-/** Another client renames or moves a file of which this mount has a newer content that is not stored yet. */
+/** Another client renames or moves a file while this mount has newer content of it that is not stored yet. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { AnySandboxOptions } from '../../../src/sandbox/index.js';
 import { isChosen } from '../../support/extent.js';

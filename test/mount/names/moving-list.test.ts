@@ -1,5 +1,5 @@
 // @module-tag long
-/** 5sync has one list of all files, in pages. What is removed while they are read moves the rest up: nothing may fall between two pages. */
+/** 5sync has one list of all files, in pages. A removal between two pages moves the rest up. No file may be missed because of that. */
 import { describe, expect, it } from 'vitest';
 import { isComplete } from '../../support/extent.js';
 import { cleanUpWorlds, createServiceWorld } from '../world.js';

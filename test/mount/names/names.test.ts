@@ -4,7 +4,7 @@ import type { AnySandboxOptions, Entry, ProviderName } from '../../../src/sandbo
 import { describeEach, protocols } from '../subjects.js';
 import { cleanUpWorlds, createServiceWorld, type World } from '../world.js';
 
-/** Names that a directory here can hold just as they are. */
+/** Names that a local directory can hold unchanged. */
 const plain = [
   'é composed',
   'e\u0301 composed',
@@ -25,7 +25,7 @@ const plain = [
   'long.jpeg'.padStart(255, 'y'),
 ] as const;
 
-/** Names that it cannot: shown under another one. */
+/** Names that a local directory cannot hold. The mount shows them under another name. */
 const escaped: readonly (readonly [remote: string, local: string])[] = [
   ['c/d', 'c%2Fd'],
   ['..', '%2E%2E'],

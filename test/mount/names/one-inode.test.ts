@@ -1,6 +1,6 @@
 /**
- * A file is one object in the kernel, however it is opened: locks, mappings, pages and watches are those of the file, also
- * where some of its readers are passthrough. Each script runs on a file that is stored, cached and handed to the kernel.
+ * A file is one object in the kernel, however it is opened. Locks, mappings, pages and watches belong to the file, even if some
+ * of its readers are passthrough. Each script runs on a file that is stored, cached and handed to the kernel.
  */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { long } from '../../support/extent.js';

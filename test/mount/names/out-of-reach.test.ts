@@ -1,4 +1,4 @@
-/** Another client removes, moves or replaces what holds a content that is not stored yet: it stays in sight, and is stored. */
+/** Another client removes, moves or replaces the folder of a content that is not stored yet. The content stays visible, and is stored. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, expect } from 'vitest';
@@ -45,7 +45,7 @@ describeEach(protocols, 'content that is not stored at $provider', (subject, { i
     return [...pending, ...failed].map(({ path }) => path);
   };
 
-  /** In sight now and after a remount, exported, and stored as soon as the provider takes it. */
+  /** Checks that it is visible now and after a remount, can be exported, and is stored as soon as the provider takes it. */
   async function expectKept(path: string | RegExp): Promise<void> {
     const at = typeof path === 'string' ? expect.stringMatching(new RegExp(`^.${path}$`)) : expect.stringMatching(path);
     expect(await found()).toEqual(at);

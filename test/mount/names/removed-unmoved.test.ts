@@ -1,7 +1,7 @@
 /**
- * 5sync can neither move nor copy: a large file that loses its name while a program has it open, and that is not on this machine,
- * stays where it is. It is out of sight at once, its reader goes on by ranges, and it is deleted after the last close. What is
- * stored under its name meanwhile would overwrite it: only then the rest is fetched.
+ * 5sync can neither move nor copy. If a large file loses its name while a program has it open, and it is not on this machine, it
+ * stays in place at the service. It is hidden at once, its reader goes on by ranges, and it is deleted after the last close. A new
+ * file under its name would overwrite it: only then the mount first fetches the rest.
  */
 import { describe, expect, it } from 'vitest';
 import type { LogEntry } from '../../../src/sandbox/index.js';
@@ -11,7 +11,7 @@ import { cleanUpWorlds, type World } from '../world.js';
 
 const size = 24 << 20;
 
-/** Each MiB begins with its number: what was read is known by it. */
+/** Each MiB begins with its number, so that a read can be recognised. */
 const film = Buffer.concat(
   Array.from({ length: size >> 20 }, (_, i) => {
     const piece = Buffer.alloc(1 << 20, i);

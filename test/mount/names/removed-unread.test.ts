@@ -1,6 +1,6 @@
 /**
- * A large file loses its name while a program has it open, and nothing of it is on this machine: its removal reads nothing, the
- * program goes on reading it at the service, and after the last close it is gone there.
+ * A large file loses its name while a program has it open, and nothing of it is on this machine. The removal downloads nothing, the
+ * program goes on reading from the service, and after the last close the file is gone there.
  */
 import { expect } from 'vitest';
 import { describeEach, isDownload, openWorld, subjects } from '../subjects.js';
@@ -9,7 +9,7 @@ import { cleanUpWorlds, type World } from '../world.js';
 const size = 24 << 20;
 const kept = /^\/film \(open file kept by syncmount [0-9a-f]{12}\)\.mkv$/;
 
-/** Each MiB begins with its number: what was read is known by it. */
+/** Each MiB begins with its number, so that a read can be recognised. */
 const film = Buffer.concat(
   Array.from({ length: size >> 20 }, (_, i) => {
     const piece = Buffer.alloc(1 << 20, i);
@@ -25,7 +25,7 @@ const ways = {
 } as const;
 type Way = keyof typeof ways;
 
-/** Has the film open, takes its name away once `go` is there, reads on once `read` is, and ends with `end`. (libfuse 2 opens by path: not `opensAgain`.) */
+/** Opens the film, removes its name once `go` exists, reads on once `read` exists, ends with `end`. libfuse 2: not `opensAgain`. */
 const program = (way: Way, opensAgain: boolean): string => `python3 -c "
 import os, time
 def wait(name):

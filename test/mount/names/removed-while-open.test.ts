@@ -1,4 +1,4 @@
-/** A file that loses its name while it is open goes on as on a local disk: bytes, size, times and mode, to the last close. */
+/** A file that loses its name while it is open works as on a local disk until the last close: bytes, size, times and mode. */
 import { expect } from 'vitest';
 import { long } from '../../support/extent.js';
 import { describeEach, openWorld, subjects } from '../subjects.js';

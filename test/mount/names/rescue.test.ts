@@ -25,7 +25,7 @@ const PAGE = 4096;
 
 type Table = 'inode' | 'upload' | 'kept';
 
-/** An account with `d/small`, which the log alone promises, and `d/large`, whose spool file was synced. */
+/** An account with `d/small`, which only the log holds, and `d/large`, whose spool file was synced. */
 function account() {
   const directory = mkdtempSync(join(tmpdir(), 'syncmount-test-'));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));

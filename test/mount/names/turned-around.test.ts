@@ -1,4 +1,4 @@
-/** Another client turns two directories around, so that the outer one is in the inner one: legal, and it must end right. */
+/** Another client swaps two nested directories, so that the outer one is in the inner one. That is legal, and the mount must follow. */
 import { beforeEach, expect } from 'vitest';
 import { describeEach, openWorld, subjects, traits } from '../subjects.js';
 import { cleanUpWorlds, type World } from '../world.js';

@@ -1,4 +1,4 @@
-/** Names that only the service has yet: another client made them since this mount looked. */
+/** Names that only the service has so far: another client made them after this mount's last look. */
 import { release } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { describeEach, openWorld, overKernel, protocols } from '../subjects.js';
@@ -29,7 +29,7 @@ print(errno.errorcode[ctypes.get_errno()] if libc.renameat2(-100, b'two', -100, 
   });
 });
 
-/** Linux 6.16 has the notification. */
+/** Linux 6.16 introduced the notification. */
 const [major = 0, minor = 0] = release().split('.').map(Number);
 const isOlder = major < 6 || (major === 6 && minor < 16);
 

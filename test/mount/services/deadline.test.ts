@@ -1,5 +1,5 @@
 // @module-tag long
-/** A server that stalls: each system call ends within one `--deadline`, counted from its arrival. */
+/** If the server stalls, each system call ends within one `--deadline`, counted from its arrival. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { eachService, openWorld, traits } from '../subjects.js';
 import { cleanUpWorlds, type World } from '../world.js';

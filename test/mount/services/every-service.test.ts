@@ -1,4 +1,4 @@
-/** What programs may rely on whichever service is behind the mount. `4sync` speaks the protocol of `4shared`. */
+/** The behaviour on which programs can rely with every service. `4sync` speaks the protocol of `4shared`. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { AcronisSandbox, AnySandboxOptions } from '../../../src/sandbox/index.js';
 import { openWorld } from '../subjects.js';
@@ -23,7 +23,7 @@ os.write(other, b' second'); os.close(other); print(open('shared').read())
 PY
   find . -type f | sort | xargs md5sum`;
 
-/** What backup programs keep. */
+/** The attributes that backup programs keep. */
 const kept = `find . -mindepth 1 -printf '%P %m %T@ %s\\n' | sort; getfattr -d -m user. tree/file | grep ^user`;
 
 describe.each(['4shared', '5sync', 'acronis'] as const)('on %s', (provider) => {

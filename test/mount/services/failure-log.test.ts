@@ -1,4 +1,4 @@
-/** What a program gets as one number, an administrator finds in the log: which call, of what, and why. */
+/** A program gets only an errno. The log tells an administrator the call, the file and the reason. */
 import { expect } from 'vitest';
 import { describeEach, openWorld, overKernel } from '../subjects.js';
 import { cleanUpWorlds, type World } from '../world.js';

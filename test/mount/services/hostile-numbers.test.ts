@@ -1,4 +1,4 @@
-/** What a server says in lists and numbers: one bad entry costs that entry, and nothing is asked for without end. */
+/** Bad values in a server's lists and numbers: a bad entry costs only that entry, and no request repeats for ever. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

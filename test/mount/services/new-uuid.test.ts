@@ -1,4 +1,4 @@
-/** Acronis says that an upload over a file makes a new revision, and not whether that has the uuid of the one before. */
+/** An upload over a file makes a new revision. Acronis's document does not say if it keeps the uuid of the revision before. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { isChosen } from '../../support/extent.js';
 import { openWorld } from '../subjects.js';

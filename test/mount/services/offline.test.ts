@@ -1,4 +1,4 @@
-/** A machine without a network: what is known is shown, and what is not stored yet can be worked with as on a local disk. */
+/** A machine without a network: the mount shows what it knows, and files that are not stored yet work as on a local disk. */
 import { expect } from 'vitest';
 import { swallowingPorts } from '../../support/swallowing-ports.js';
 import { describeEach, openWorld, protocols } from '../subjects.js';

@@ -1,4 +1,4 @@
-/** Behind the proxy of a company nothing else reaches the service: its name is known to the proxy alone here. */
+/** A company's proxy is the only way to the service: here only the proxy knows the service's name. */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

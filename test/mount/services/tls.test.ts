@@ -1,4 +1,4 @@
-/** The services themselves speak TLS: a mount over it stores and reads back, large files by the data threads too, and trusts nobody unasked. */
+/** Mounts over TLS: they store and read back, large files by the data threads too, and reject unknown certificates. */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

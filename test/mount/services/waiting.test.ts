@@ -1,4 +1,4 @@
-/** A first mount while the service is down: nothing is known yet that could be shown. */
+/** A first mount while the service is down: the mount knows nothing yet that it could show. */
 import { spawn, spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';

@@ -1,5 +1,5 @@
 /**
- * What the documents do not say about HTTP and about dates changes nothing that a program sees, and costs no request more.
+ * The documents leave points of HTTP and dates open. No reading of them changes what a program sees, or costs a further request.
  *
  * Small contents go over connections of undici, large ones over others and in a thread of their own: all of them meet it.
  */

@@ -1,5 +1,5 @@
 // @module-tag long
-/** Programs that keep their whole state in the account: as on a local disk, from the first command to the restored bytes. */
+/** Backup programs that keep their whole state in the account work as on a local disk, from the first command to the restored bytes. */
 import { execFileSync } from 'node:child_process';
 import { expect } from 'vitest';
 import { describeEach, openWorld, overKernel } from '../subjects.js';

@@ -1,4 +1,4 @@
-/** What lies on the local disk was damaged, or the provider is away, before the mount began. */
+/** Mounts that start with damaged local state, or without the provider. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';

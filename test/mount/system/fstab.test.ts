@@ -1,6 +1,6 @@
 /**
- * mount(8) with lines of fstab, as root: in a mount namespace of its own, where /sbin has the helper, /etc/passwd a user more, and
- * nothing stays.
+ * mount(8) with lines of fstab, as root. The tests run in their own mount namespace: there /sbin has the helper, and /etc/passwd one
+ * more user. Nothing stays afterwards.
  */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';

@@ -1,4 +1,4 @@
-/** What `npm ci --ignore-scripts` leaves: every package, and nothing of what its scripts build. */
+/** An installation by `npm ci --ignore-scripts`: it has every package, but nothing that their scripts build. */
 import { cp, mkdir, readdir, symlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';

@@ -1,4 +1,4 @@
-/** A program that has files of the mount open starts another one, or becomes another one: execve(2) closes them on the way. */
+/** A program with open files of the mount starts another program, or becomes one: execve(2) closes the files. */
 import { expect } from 'vitest';
 import { describeEach, openWorld, type Subject, subjects } from '../subjects.js';
 import { cleanUpWorlds } from '../world.js';

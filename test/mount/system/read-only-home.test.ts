@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { cleanUpWorlds, createWorld, type World } from '../world.js';
 
-/** A directory on a disk that is read-only, for as long as `act` lasts. */
+/** Runs `act` while the directory is on a read-only disk. */
 async function onReadOnlyDisk(world: World, act: (directory: string) => Promise<void>): Promise<void> {
   const directory = join(world.directory, 'read-only');
   await mkdir(directory);

@@ -1,6 +1,6 @@
 /**
- * The machine is started anew while contents wait, and the provider is away at first: the mount comes up with all of it, and stores it
- * when the provider is back. The new boot is played by another boot id in a mount namespace.
+ * The machine reboots while contents wait for their upload, and at first the provider is away. The mount starts with all contents, and
+ * stores them when the provider is back. A different boot id in a mount namespace stands for the reboot.
  */
 import { beforeEach, expect } from 'vitest';
 import { describeEach, openWorld, protocols } from '../subjects.js';

@@ -1,4 +1,4 @@
-/** What a mount in the foreground tells systemd, and how it ends for it: a real socket stands for the service manager. */
+/** The messages of a foreground mount to systemd, and its end by systemd. A real socket stands for the service manager. */
 import { describe, expect, it } from 'vitest';
 import {
   ServiceManager,

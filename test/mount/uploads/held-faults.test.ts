@@ -1,7 +1,7 @@
 // @module-tag long
 /**
- * Each request of an operation on files that a service refuses to hold where they belong fails, stalls or loses its answer. What an
- * operation promised is there, what it refused is as before or after it, and another machine shows the same.
+ * A service refuses to hold some files in their place. Each request of an operation on such files fails, stalls or loses its answer.
+ * The result of a successful operation is there, a refused one is done or not done, and another machine shows the same.
  */
 import { describe, expect, it } from 'vitest';
 import type { FaultAction } from '../../../src/sandbox/faults.js';

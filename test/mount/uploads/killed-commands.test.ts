@@ -1,4 +1,4 @@
-/** What `syncmount uploads` has begun, where the command or the mount is killed meanwhile: each content is whole in one place or the other. */
+/** The command `syncmount uploads`, or the mount, is killed while the command works: each content is whole, in one place or the other. */
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-/** 5sync: files that an upload stores beside its content for a time are gone after a mount that was killed meanwhile. */
+/** 5sync: an upload stores temporary files beside its content. If the mount is killed meanwhile, the next mount removes them. */
 import { describe, expect, it } from 'vitest';
 import { kill } from '../kill.js';
 import { openWorld } from '../subjects.js';

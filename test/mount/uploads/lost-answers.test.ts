@@ -1,4 +1,4 @@
-/** A content that the service has stored without our hearing of it is there once, whatever was looked at before it is stored again. */
+/** A content whose upload succeeded, but lost its answer, is there once, whatever was looked at before the retry. */
 import { expect } from 'vitest';
 import { describeEach, openWorld, protocols } from '../subjects.js';
 import { cleanUpWorlds } from '../world.js';

@@ -1,7 +1,7 @@
 // @module-tag long
 /**
- * A service may refuse to hold a file where it belongs: an empty file, or on 5sync a large one in any folder but the root. The file is
- * there all the same, on this machine and on another one.
+ * A service may refuse to hold a file in its place: an empty file, or on 5sync a large file in a folder other than the root. The file
+ * shows in its place all the same, on this machine and on others.
  */
 import { describe, expect, it } from 'vitest';
 import { kill } from '../kill.js';
