@@ -2,6 +2,7 @@
 import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { SyncmountError } from '../../base/errors.js';
 import { readFrom } from '../../base/sqlite.js';
 import type { SpooledContent } from '../../filesystem/content/spooled-contents.js';
 import { isSpoolFileSound } from '../../spool/inline-content.js';
@@ -14,12 +15,14 @@ export interface UnstoredContent extends SpooledContent {
 
 /**
  * The contents of the account whose state is in `directory`, with paths from the account's root. If a process that does not answer has the
- * journal open, a copy of it is read. `boot` is the id of the machine's present boot; null: unknown.
+ * journal open, or its disk is full or read-only, a copy of it is read: SQLite makes a file beside a journal to read it. `boot` is the id
+ * of the machine's present boot; null: unknown. Throws where the journal is there and nothing of it can be read.
  */
 export function unstoredContents(directory: string, boot: string | null): UnstoredContent[] {
   const path = join(directory, 'state.db');
   const spool = join(directory, 'spool');
-  const known = readFrom(path, () => null) === 'locked' ? readCopied(path) : readContents(path);
+  if (!existsSync(path)) return [];
+  const known = isReadable(path) ? readContents(path) : readCopied(path);
   return known.flatMap((content) =>
     content.spool === null && content.kept === null ? [] : leftContent(content, spool, boot),
   );
@@ -49,6 +52,11 @@ function leftContent(
   return { ...content, size: kept.bytes.length, missing: [], bytes: kept.bytes };
 }
 
+function isReadable(path: string): boolean {
+  const tables = readFrom(path, (sql) => sql.prepare('SELECT count(*) FROM sqlite_master').pluck().get());
+  return typeof tables === 'number';
+}
+
 function readCopied(path: string): KnownContent[] {
   const directory = mkdtempSync(join(tmpdir(), 'syncmount-journal-'));
   try {
@@ -56,7 +64,12 @@ function readCopied(path: string): KnownContent[] {
     for (const suffix of ['', '-wal']) {
       if (existsSync(`${path}${suffix}`)) copyFileSync(`${path}${suffix}`, `${copy}${suffix}`);
     }
-    return readContents(copy);
+    const contents = readContents(copy);
+    if (contents.length > 0 || isReadable(copy)) return contents;
+    throw new SyncmountError(
+      'journal',
+      `${path} cannot be read: what is not stored yet is unknown until the next mount`,
+    );
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
