@@ -1,7 +1,6 @@
 /**
- * Applies entries of the metadata store to the inodes of a folder that was just listed. The last writer wins: of each name's entries the
- * latest is applied, if it is later than the entry that the inode shows. An entry without an object at the service becomes an inode.
- * A removal of the entry, or its withdrawal by its machine, removes that inode.
+ * Applies entries of the metadata store to the inodes of a folder that was just listed: of each name's entries the latest, if it is later
+ * than the one that the inode shows. An entry without an object at the service becomes an inode, and goes with its removal or withdrawal.
  */
 import { codeOf } from '../../base/errors.js';
 import { entriesPerTurn, inTurns, turn } from '../../base/event-loop-turns.js';
@@ -20,6 +19,7 @@ import { appliedTo, inodeKindOf, isMadeAs, rootEntryName, specialOf } from './en
 import { firstAttributesOf } from './first-attributes.js';
 import { FreedNames } from './freed-names.js';
 import type { LinkEntries } from './link-entries.js';
+import { movedFrom } from './moved-objects.js';
 import { isShown, type RowStates } from './row-states.js';
 import { showName } from './shown-names.js';
 import { type ListedFolder, UnappliedEntries, type UnappliedEntry } from './unapplied-entries.js';
@@ -288,6 +288,7 @@ export class ApplyEntries {
     const { entry, time } = timed;
     if (entry.gone === true) {
       if (row?.name === entry.name) this.#takeBack(work, row, time, timed);
+      else for (const moved of movedFrom(this.#o, work, entry.name)) this.#showDefaults(work, moved.row, moved.time);
       return;
     }
     const isShown = row !== undefined && isMadeAs(row, entry);
@@ -382,16 +383,15 @@ export class ApplyEntries {
     // During the directory's first listing, directories below it could wait for it.
     const listing = table.get(work.directory)?.listedAt === null ? null : list;
     for (const { inode, by } of work.toRemove.splice(0)) {
-      const { ino, name } = inode;
       const canGo = await this.#directories.remove(inode, listing, forgetBelow);
       table.transaction(() =>
         this.quietly(() => {
-          if (canGo && !table.hasChildren(ino)) {
+          if (canGo && !table.hasChildren(inode.ino)) {
             this.#forget(inode);
-            work.names.push(name);
+            work.names.push(inode.name);
             const named = by && by.entry.gone !== true ? this.#applyName(work, by, undefined) : null;
             if (by !== undefined && named !== null)
-              this.#apply(work, by, this.#rowOf(work, name, by.entry.id ?? null, named));
+              this.#apply(work, by, this.#rowOf(work, inode.name, by.entry.id ?? null, named));
           } else if (by?.entry.gone === true) this.#showDefaults(work, inode, by.time);
         }),
       );

@@ -31,4 +31,29 @@ describeEach(protocols, 'on another machine of $provider', (subject, turns) => {
         await b.mount(...flags);
         expect(await b.out(tree)).toBe(shown);
       });
+
+  turns.it(
+    'a new content that took a name, and has another one since, does not show the mode of the former one',
+    async () => {
+      const a = await openWorld(subject);
+      await a.mount();
+      await a.out('mkdir d; echo former > d/x; chmod 701 d/x');
+      await a.umount();
+      const looked = await joinWorld(a);
+      await looked.mount();
+      expect(await looked.out('stat -c %a d/x')).toBe('701');
+      await looked.umount();
+      const b = await joinWorld(a);
+      await b.mount('--write-back');
+      // It is stored in the object of the former one, because it is open when it takes the name.
+      await b.out('exec 3> d/new; echo new >&3; mv d/new d/x; exec 3>&-; mv d/x d/y');
+      await b.umount();
+      for (const world of [looked, a, await joinWorld(a)]) {
+        await world.mount('--dir-ttl', '1s');
+        // An older listing is shown first.
+        await world.until('[ "$(cd d; stat -c "%n %a" *)" = "y 644" ]');
+        await world.umount();
+      }
+    },
+  );
 });
