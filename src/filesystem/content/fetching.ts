@@ -1,7 +1,8 @@
 /** Fetches bytes of a revision while it is the latest one known. */
 import type { FetchRange } from '../../cache/block-fetcher.js';
 import { ProviderError } from '../../providers/errors.js';
-import { type Provider, revisionKey } from '../../providers/provider.js';
+import type { Provider } from '../../providers/provider.js';
+import { isSameRevision } from '../../providers/revision.js';
 import type { InodeTable } from '../../tree/inode-table.js';
 
 /**
@@ -12,7 +13,7 @@ import type { InodeTable } from '../../tree/inode-table.js';
 export function fetchKnown(table: InodeTable, provider: Provider, acceptsProof: boolean): FetchRange {
   return async (file, range, request) => {
     const now = table.byRemote('file', file.id)?.remote;
-    if (now?.kind === 'file' && revisionKey(now) !== revisionKey(file))
+    if (now?.kind === 'file' && !isSameRevision(now, file))
       throw new ProviderError('revision-changed', `${file.name} has another content at the provider by now`);
     return await provider.read(file, range, { ...request, acceptsProof });
   };

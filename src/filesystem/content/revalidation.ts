@@ -1,6 +1,7 @@
 import { codeOf } from '../../base/errors.js';
 import { ProviderError } from '../../providers/errors.js';
-import { type RemoteFile, revisionKey } from '../../providers/provider.js';
+import type { RemoteFile } from '../../providers/provider.js';
+import { isSameRevision } from '../../providers/revision.js';
 import { rowChanges } from '../../tree/listing.js';
 import type { Core } from '../core/core.js';
 import { FsError } from '../core/fs-error.js';
@@ -23,7 +24,7 @@ export async function revalidate(core: Core, handle: Handle, error: unknown): Pr
       if (codeOf(statError) !== 'not-found') throw statError;
       throw new FsError('ESTALE', `${pinned.name} was removed at the provider while it was open`, { cause: error });
     });
-  if (now.kind !== 'file' || revisionKey(now) === revisionKey(pinned)) throw error;
+  if (now.kind !== 'file' || isSameRevision(now, pinned)) throw error;
   const inode = table.get(state.ino);
   if (inode !== undefined && inode.remote?.id === now.id) {
     const change = rowChanges(inode, now);

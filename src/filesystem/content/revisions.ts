@@ -4,7 +4,7 @@
  */
 import { WHOLE_FILE_BYTES } from '../../cache/read-ahead.js';
 import { type RemoteFile, revisionKey } from '../../providers/provider.js';
-import { mayBeSameContent } from '../../providers/revision.js';
+import { isSameRevision, mayBeSameContent } from '../../providers/revision.js';
 import { remoteFileOf } from '../../tree/inode.js';
 import { type Core, inodeOf } from '../core/core.js';
 import { type FileState, type Handle, shownRevision } from '../core/open-files.js';
@@ -27,9 +27,7 @@ export function alignRevision(core: Core, handle: Handle): void {
   const { state, pinned } = handle;
   if (!core.options.sharesPages || pinned === null) return;
   const revision = shownRevision(state) ?? pinned;
-  const others = [...state.handles].filter(
-    (other) => other.pinned !== null && revisionKey(other.pinned) !== revisionKey(revision),
-  );
+  const others = [...state.handles].filter((other) => other.pinned !== null && !isSameRevision(other.pinned, revision));
   for (const other of others) pin(core, other, revision);
   if (others.includes(handle)) core.log.info({ ino: state.ino }, 'opened in the version that others still read');
 }

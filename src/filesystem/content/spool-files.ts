@@ -4,7 +4,8 @@
  * Invariant: the journal names the file at every moment. It is listed as dropped until its row is written, then in the row.
  */
 import { BLOCK_BYTES } from '../../cache/blocks.js';
-import { type RemoteFile, revisionKey } from '../../providers/provider.js';
+import type { RemoteFile } from '../../providers/provider.js';
+import { isSameRevision } from '../../providers/revision.js';
 import type { SpoolFile } from '../../spool/spool-file.js';
 import type { Ino } from '../../tree/inode.js';
 import type { Core } from '../core/core.js';
@@ -46,7 +47,7 @@ export async function createSpool(
   state.spoolName = name;
   for (const handle of state.handles) {
     const { pinned: other } = handle;
-    const isSame = other !== null && base !== null && revisionKey(other) === revisionKey(base);
+    const isSame = other !== null && base !== null && isSameRevision(other, base);
     // We do not see what the kernel read from a backing file, so it counts as shown. (If handles share pages, the base
     // differs from the shown revision only when nothing of the base is kept.)
     const wasShown = !core.options.sharesPages && (handle.hasRead || handle.backing !== null);

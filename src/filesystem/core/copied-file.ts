@@ -3,6 +3,7 @@
  * soon after the file's last change, another client's next change may have left the same revision. Then the bytes are compared.
  */
 import { type RemoteFile, revisionKey } from '../../providers/provider.js';
+import { isSameRevision } from '../../providers/revision.js';
 import { storedMd5 } from '../../providers/stored-md5.js';
 import type { Core } from './core.js';
 
@@ -27,7 +28,7 @@ export async function isAsCopied(
   file: CopiedFile,
 ): Promise<boolean> {
   const key = revisionKey(now);
-  if (key !== revisionKey(file)) return false;
+  if (!isSameRevision(now, file)) return false;
   if (file.copiedMd5 === undefined || (await storedMd5(provider, now)) === file.copiedMd5) return true;
   // The cache holds this revision's bytes from before that change.
   readers.cache.invalidate(key, now.size);

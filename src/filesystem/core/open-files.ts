@@ -11,7 +11,8 @@ import { Mutex } from '../../base/mutex.js';
 import type { Timespec } from '../../base/timespec.js';
 import { noReadAhead, type ReadAheadState } from '../../cache/read-ahead.js';
 import type { RevisionReader } from '../../cache/revision-reader.js';
-import { type RemoteFile, revisionKey } from '../../providers/provider.js';
+import type { RemoteFile } from '../../providers/provider.js';
+import { isSameRevision } from '../../providers/revision.js';
 import type { BackingFile } from '../../spool/backing-file.js';
 import type { SpoolFile } from '../../spool/spool-file.js';
 import type { WriteDetector } from '../../spool/write-detector.js';
@@ -234,7 +235,7 @@ export function hasReadersOfOlder({ state, pinned }: Handle): boolean {
   for (const other of state.handles) {
     if (!other.hasRead || other.pinned === null) continue;
     if (other.isOnOldRevision) return true;
-    if (state.spool === null && pinned !== null && revisionKey(other.pinned) !== revisionKey(pinned)) return true;
+    if (state.spool === null && pinned !== null && !isSameRevision(other.pinned, pinned)) return true;
   }
   return false;
 }
@@ -258,7 +259,7 @@ export function pinnedAlike({ pinned, state }: Handle): Handle[] {
 }
 
 function isPinnedTo({ pinned }: Handle, file: RemoteFile): boolean {
-  return pinned !== null && revisionKey(pinned) === revisionKey(file);
+  return pinned !== null && isSameRevision(pinned, file);
 }
 
 export class OpenFiles {

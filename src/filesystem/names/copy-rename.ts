@@ -10,6 +10,7 @@ import { steadyTimeOf } from '../../base/clock.js';
 import { BLOCK_BYTES } from '../../cache/blocks.js';
 import { mayBecome } from '../../providers/names.js';
 import { type RemoteEntry, type RemoteFile, revisionKey, type UploadTarget } from '../../providers/provider.js';
+import { isSameRevision } from '../../providers/revision.js';
 import { WaitBudget } from '../../providers/wait-budget.js';
 import type { SpoolFile } from '../../spool/spool-file.js';
 import { hasOwnTimes, type Inode, remoteFileOf } from '../../tree/inode.js';
@@ -142,7 +143,7 @@ export class CopyRename {
     const isTaken = source.parent === directory.ino && source.name === name;
     const remote = remoteFileOf(source);
     // The file has got another name or another version since.
-    if (!isTaken && (remote === null || revisionKey(remote) !== revisionKey(copy.from))) return true;
+    if (!isTaken && (remote === null || !isSameRevision(remote, copy.from))) return true;
     const holder = isTaken
       ? remote
       : await findCopy(this.#core.provider, { parentId: remoteIdOf(directory), name }, copy);

@@ -8,7 +8,8 @@
  */
 import pLimit from 'p-limit';
 import { fromMs, strictlyAfter } from '../../base/timespec.js';
-import { type RemoteEntry, type RemoteFolder, revisionKey } from '../../providers/provider.js';
+import type { RemoteEntry, RemoteFolder } from '../../providers/provider.js';
+import { isSameRevision } from '../../providers/revision.js';
 import type { SpoolState } from '../../spool/spool-state.js';
 import { type Ino, type Inode, type Overlay, remoteFileOf, remoteFolderOf, sizeOf } from '../../tree/inode.js';
 import type { Caller } from '../api.js';
@@ -178,7 +179,7 @@ export class DirectoryCopyRename {
       const folder = file.parent === null ? undefined : folders.get(file.parent);
       if (from === null || folder === undefined) return;
       const before = copies.get(ino);
-      if (before !== undefined && revisionKey(before.from) === revisionKey(from)) return;
+      if (before !== undefined && isSameRevision(before.from, from)) return;
       if (before !== undefined) {
         // A newer version was stored since.
         copies.delete(ino);
@@ -288,8 +289,7 @@ export class DirectoryCopyRename {
         // An upload under way goes to the old path.
         if (state?.activeUpload != null) return false;
         const copy = copies.get(ino);
-        if (remote?.kind === 'file' && (copy === undefined || revisionKey(copy.from) !== revisionKey(remote)))
-          return false;
+        if (remote?.kind === 'file' && (copy === undefined || !isSameRevision(copy.from, remote))) return false;
         if (copy !== undefined && state?.spool != null && state.dirty && !contents.has(ino)) return false;
       }
     }

@@ -6,7 +6,8 @@
  */
 import { SteadyTime } from '../../base/clock.js';
 import { messageOf } from '../../base/errors.js';
-import { type Provider, type RemoteFile, type RemoteFolder, revisionKey } from '../../providers/provider.js';
+import type { Provider, RemoteFile, RemoteFolder } from '../../providers/provider.js';
+import { isSameRevision } from '../../providers/revision.js';
 import { storedMd5 } from '../../providers/stored-md5.js';
 import { hasOwnTimes } from '../../tree/inode.js';
 import type { CopiedFile } from '../core/copied-file.js';
@@ -50,7 +51,7 @@ export async function findCopy(
 ): Promise<RemoteFile | null> {
   for (const entry of await entriesIn(provider, parentId)) {
     if (entry.kind !== 'file' || entry.name !== name || entry.size !== copy.size) continue;
-    if (copy.replaces !== null && revisionKey(entry) === revisionKey(copy.replaces)) continue;
+    if (copy.replaces !== null && isSameRevision(entry, copy.replaces)) continue;
     if ((await storedMd5(provider, entry)) === copy.md5) return entry;
   }
   return null;

@@ -34,6 +34,22 @@ describe('a service that tells the checksum of what was stored later than in its
     expect(await world.out('ls; cat f')).toBe('f\nsecond');
   });
 
+  it('shows a descriptor that has read the file before what is stored here afterwards', async () => {
+    const world = await mounted();
+    await world.out('mkfifo "$TOP/may-go-on"');
+    const program = [
+      "open('f', 'w').write('first'); f = os.open('f', os.O_RDWR); os.pread(f, 5, 0); print('read', flush=True)",
+      "open(os.environ['TOP'] + '/may-go-on').read()",
+      'print(os.pread(f, 9, 0), os.pread(f, 9, 20)); os.ftruncate(f, 2)',
+    ];
+    const reading = world.sh(`python3 -c "import os; ${program.join('; ')}" > "$TOP/shown"`);
+    await expect.poll(() => world.out('cat "$TOP/shown"')).toBe('read');
+    await toldChecksum(world);
+    await world.out('printf more >> f; echo > "$TOP/may-go-on"');
+    expect(await reading).toMatchObject({ code: 0, stderr: '' });
+    expect(await world.out('cat "$TOP/shown"; ls; cat f')).toBe("read\nb'firstmore' b''\nf\nfi");
+  });
+
   it('keeps the times that a program sets', async () => {
     const world = await mounted('--metadata', 'local');
     await world.out('echo first > f; touch -d @1000 f');
