@@ -90,7 +90,7 @@ export class Relocation {
     return orAborted(work, signal);
   }
 
-  /** The provider refused to store into a directory. True: the reason is that its folder is gone. */
+  /** The provider refused to store into a directory. True: the reason is that its folder is gone, or has another id by now. */
   async isFolderGone(ino: Ino, error: unknown): Promise<boolean> {
     const code = codeOf(error);
     if (code !== 'not-found' && code !== 'permission') return false;
@@ -100,7 +100,8 @@ export class Relocation {
       const folder = remoteFolderOf(at);
       if (folder === null || folder.parentId === null) return false;
       if ((await orGone(this.#core.provider.stat(folder))) !== null) continue;
-      this.#markGone(at.ino);
+      // A rename here may have moved it by a copy meanwhile.
+      if (this.#core.table.get(at.ino)?.remote?.id === folder.id) this.#markGone(at.ino);
       return true;
     }
     return false;

@@ -76,8 +76,9 @@ export class Delivery {
         if (current === null) return await this.#sendNew(parent, target, inode, content);
         return await this.#storeBeside(current, target, inode, content);
       } catch (error) {
-        // The folder has just been removed: it is created again, once.
-        if (again || !(await this.#relocation.isFolderGone(parent.ino, error))) throw error;
+        // The folder is resolved anew, once: it was removed, or has another id because it was moved by a copy.
+        const hasOtherId = codeOf(error) === 'not-found' && inodeOf(this.#core, parent.ino).remote?.id !== parentId;
+        if (again || !(hasOtherId || (await this.#relocation.isFolderGone(parent.ino, error)))) throw error;
       }
     }
   }

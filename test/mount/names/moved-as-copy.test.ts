@@ -33,6 +33,20 @@ describe.each([[[]], [['--write-back']]])('a folder that moves by being copied, 
     expect(await b.out(look)).toBe(kept);
   });
 
+  it('stores a content there whose upload was on its way', async () => {
+    const a = await open();
+    await a.out('mkdir from moved');
+    const { faults } = a.sandbox;
+    const stall = faults.add({ host: 'upload', action: { kind: 'stall', ms: 1000, performed: true } });
+    const writing = a.sh('echo content > from/f');
+    await expect.poll(() => faults.fired(stall)).toBe(1);
+    faults.clear();
+    await a.out('mv from moved/to');
+    expect(await writing).toMatchObject({ code: 0, stderr: '' });
+    await a.umount();
+    expect(a.storedFiles()).toEqual(['/moved/to/f']);
+  });
+
   it('keeps the inodes, also where the copies cannot be listed at once', async () => {
     const a = await open();
     await a.out(made);
