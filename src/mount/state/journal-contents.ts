@@ -3,7 +3,7 @@ import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync, statSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SyncmountError } from '../../base/errors.js';
-import { readFrom } from '../../base/sqlite.js';
+import { readFrom, requireSqlite } from '../../base/sqlite.js';
 import type { SpooledContent } from '../../filesystem/content/spooled-contents.js';
 import { isSpoolFileSound } from '../../spool/inline-content.js';
 import { type KnownContent, readContents } from './damaged-database.js';
@@ -21,6 +21,7 @@ export interface UnstoredContent extends SpooledContent {
 export function unstoredContents(directory: string, boot: string | null): UnstoredContent[] {
   const path = join(directory, 'state.db');
   const spool = join(directory, 'spool');
+  requireSqlite();
   if (!existsSync(path)) return [];
   const known = isReadable(path) ? readContents(path) : readCopied(path);
   return known.flatMap((content) =>

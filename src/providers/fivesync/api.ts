@@ -293,6 +293,9 @@ function multipartFields(fields: Readonly<Record<string, string>>): Partial<Call
 }
 
 /** A time as the document writes it: `2025-02-10T00:00:00Z`. Rounded down, so that the feed misses no event. */
+/** The requests that ask about a stored file may be refused too. */
+const uploadRoute = 'PUT /files';
+
 export function isoSeconds(ms: number): string {
   return `${new Date(Math.max(0, ms)).toISOString().slice(0, 19)}Z`;
 }
@@ -303,7 +306,8 @@ export function isStatus(error: unknown, status: number): boolean {
 
 /** May an upload have failed because the server takes no second file of the name? The document has no error for that. */
 export function mayMeanTaken(error: unknown): boolean {
-  return isCode(error, 'exists') || isStatus(error, 400) || isStatus(error, 403);
+  const isRefusal = error instanceof ProviderError && error.data.route === uploadRoute;
+  return isCode(error, 'exists') || (isRefusal && (isStatus(error, 400) || isStatus(error, 403)));
 }
 
 export function isCode(error: unknown, code: ProviderError['code']): boolean {

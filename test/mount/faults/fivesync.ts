@@ -28,7 +28,15 @@ const otherForm: Exception = {
   errnos: [],
   because: 'how the parameters travel is not documented: the next form is tried',
 };
-const overwriting = [removed, again];
+const untold = ['400', '403 quota', '403 permission'].map(
+  (fault): Exception => ({
+    fault,
+    strength: 'once',
+    errnos: [],
+    because: 'no error is documented for a name that may not be used twice, so one refusal may mean that: tried again',
+  }),
+);
+const overwriting = [removed, again, ...untold];
 const unnamed: Exception = {
   fault: '409',
   errnos: ['EIO'],

@@ -77,7 +77,9 @@ export function combinationOf(provider: ProviderName, seed: number): Combination
     (drawn.metadata === 'local' && drawn.company === 'machine') ||
     (readings.moveKeepsId === false && drawn.company === 'client');
   const company = isAlone ? 'none' : drawn.company;
-  return { ...drawn, readings, removal, company } as Combination;
+  // A large file whose upload lands in the root needs an entry of the account's metadata: docs/semantics.md.
+  const metadata = readings.multipartPath === 'root' ? 'account' : drawn.metadata;
+  return { ...drawn, readings, removal, company, metadata } as Combination;
 }
 
 /** Names that the service tells apart according to docs/semantics.md. */
