@@ -293,7 +293,7 @@ function multipartFields(fields: Readonly<Record<string, string>>): Partial<Call
 }
 
 /** A time as the document writes it: `2025-02-10T00:00:00Z`. Rounded down, so that the feed misses no event. */
-/** The requests that ask about a stored file may be refused too. */
+/** The route of `put`. A refusal of another request, such as one about the stored file, says nothing about names. */
 const uploadRoute = 'PUT /files';
 
 export function isoSeconds(ms: number): string {
